@@ -1,0 +1,145 @@
+/**
+ * The one catalogue of what can go wrong: code → when it is raised, and what to do about it.
+ * Codes are stable and safe to test for; messages may change.
+ */
+export const ERRORS = {
+  KEY_INVALID: {
+    when: 'a key is empty, too long, not well-formed, or holds a control character',
+    remedy: 'use 1 to 200 characters (at most 800 bytes) without control characters',
+  },
+  EVENT_INVALID: {
+    when: 'an event name is empty, too long, reserved, or holds a control character',
+    remedy:
+      'use 1 to 200 characters without control characters, and none of: open, error, ready, reset, end, hello',
+  },
+  DEDUPE_INVALID: {
+    when: 'a dedupe key is not a string of 1 to 200 characters',
+    remedy: 'use 1 to 200 characters without control characters, for example an order number',
+  },
+  PAYLOAD_INVALID: {
+    when: 'a payload has no JSON form: undefined, a function, a symbol, a BigInt, NaN or a cycle',
+    remedy: 'pass a value that JSON.stringify keeps whole; signal(key) without a payload stores null',
+  },
+  PAYLOAD_TOO_LARGE: {
+    when: 'a payload is larger, as JSON, than payloadLimit',
+    remedy: 'send an id and let the browser fetch the rest, or raise payloadLimit (at most 1 MiB)',
+  },
+  BATCH_INVALID: {
+    when: 'signalMany() is given something that is not an array of { key, payload } objects',
+    remedy: 'pass an array such as [{ key: "orders", payload: { id: 1 } }]',
+  },
+  OPTION_INVALID: {
+    when: 'an option is unknown, or has a value outside its range',
+    remedy: 'see "Options" in the README',
+  },
+  ROOT_UNKNOWN: {
+    when: 'no project root can be found, and the paths of the store and the signal file depend on it',
+    remedy: 'set FILE_SIGNAL_ROOT to the folder of your package.json, or pass { root }',
+  },
+  PATH_UNSAFE: {
+    when: 'the signal directory, the signal file or a file of the store is a symbolic link or not a regular file',
+    remedy: 'remove what stands there, or point FILE_SIGNAL_DIR or FILE_SIGNAL_DATABASE elsewhere',
+  },
+  SQLITE_MISSING: {
+    when: 'no SQLite driver can be loaded safely in this Node',
+    remedy: 'run: npm install better-sqlite3@12',
+  },
+  STORE_BUSY: {
+    when: 'another process held the store’s write lock for longer than the deadline of 10 s',
+    remedy: 'end the program that keeps a transaction open on the store; nothing was stored, so signal again',
+  },
+  STORE_FULL: {
+    when: 'the disk or the quota under the store is full',
+    remedy: 'free some space, or lower retention; nothing was stored, so signal again afterwards',
+  },
+  STORE_UNWRITABLE: {
+    when: 'this user may not open or write the store or its folder',
+    remedy:
+      'give both users one group and pass { mode: 0o660, group }, or run both programs as the same user',
+  },
+  STORE_FOREIGN: {
+    when: 'the file at the store’s path is not a SQLite database, or belongs to another program; it is left untouched',
+    remedy: 'point FILE_SIGNAL_DATABASE at a path of its own',
+  },
+  STORE_NEWER: {
+    when: 'the store was written by a newer version of file-signal; it is left untouched',
+    remedy: 'update file-signal in every process that uses this store',
+  },
+  STORE_DAMAGED: {
+    when: 'SQLite found the store damaged; it was set aside and a new one begun (reported, not thrown)',
+    remedy: 'look at the disk; the damaged file stands beside the new one, its readers get one reset',
+  },
+  STORE_NETWORK: {
+    when: 'the store is on a network disk, where SQLite is slow and locks are weak (reported, not thrown)',
+    remedy: 'move FILE_SIGNAL_DATABASE to a local disk, or use Postgres or Redis',
+  },
+  STORE_FAILED: {
+    when: 'the payload engine failed in another way; the cause is attached',
+    remedy: 'read the cause; the event was not stored',
+  },
+  SIGNAL_FAILED: {
+    when: 'an event is stored but its wake-up could not be written (reported once, not thrown)',
+    remedy: 'make the signal file writable for this user; until then readers find events by polling',
+  },
+  WATCH_FAILED: {
+    when: 'file watching is absent, spent or silent here, so mtimes are polled instead (reported once, not thrown)',
+    remedy: 'raise fs.inotify.max_user_instances and max_user_watches, or leave it: polling loses nothing',
+  },
+  STREAM_FAILED: {
+    when: 'something given to a stream threw, or the store could not be read for it (reported, not thrown)',
+    remedy: 'read the cause; the browser was told to come back',
+  },
+  CURSOR_LOST: {
+    when: 'subscribe() cannot continue after its cursor: events of its keys were pruned, or the store was replaced',
+    remedy: 'read the current state again, and subscribe without { after }',
+  },
+  LIBRARY_MISSING: {
+    when: 'an optional library is needed and not installed',
+    remedy: 'install the package that the message names',
+  },
+  CLOSED: {
+    when: 'an instance is used after close()',
+    remedy: 'create a new one with createFileSignal()',
+  },
+} as const satisfies Record<string, { when: string; remedy: string }>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/**
+ * Every error that file-signal raises or reports.
+ *
+ * `message` reads `CODE: what happened; what to do.`, `remedy` holds the second half alone, and
+ * `cause` the error underneath, if there is one.
+ */
+export class FileSignalError extends Error {
+  override readonly name = 'FileSignalError'
+  readonly code: ErrorCode
+  readonly remedy: string
+
+  constructor(code: ErrorCode, what: string, options: { cause?: unknown; remedy?: string } = {}) {
+    const remedy = options.remedy ?? ERRORS[code].remedy
+    super(`${code}: ${what}; ${remedy}.`, 'cause' in options ? { cause: options.cause } : undefined)
+    this.code = code
+    this.remedy = remedy
+  }
+}
+
+/** Shows a value in a message: quoted, on one line, cut at 60 characters. */
+export function quote(value: unknown): string {
+  const text = typeof value === 'string' ? JSON.stringify(value) : describe(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+/** The `code` of a system or SQLite error, or '' where there is none. */
+export function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return ''
+  return typeof error.code === 'string' ? error.code : ''
+}
+
+function describe(value: unknown): string {
+  try {
+    return typeof value === 'object' ? (JSON.stringify(value) ?? String(value)) : String(value)
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}

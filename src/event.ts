@@ -1,0 +1,169 @@
+import { randomBytes } from 'node:crypto'
+import { FileSignalError, quote } from './errors.js'
+
+/**
+ * One stored event, as `subscribe()` yields it.
+ *
+ * `id` is `<epoch>-<n>`, `event` its SSE event name or null, `createdAt` milliseconds since 1970.
+ */
+export interface Event {
+  readonly id: string
+  readonly key: string
+  readonly event: string | null
+  readonly payload: unknown
+  readonly createdAt: number
+}
+
+/** A place in the store: row number `n` of the store that calls itself `epoch`. */
+export interface Cursor {
+  readonly epoch: string
+  readonly n: number
+}
+
+/** What a wake-up tells of the newest row; `epoch` is null where a foreign writer gave only the number. */
+export interface Hint {
+  readonly epoch: string | null
+  readonly n: number
+}
+
+/** Hard cap of one payload in bytes, enforced by the schema too; `payloadLimit` is at most this. */
+export const PAYLOAD_CAP = 1024 * 1024
+
+/** Names the wire or the browser uses for itself; `open` and `error` collide with EventSource's own. */
+export const RESERVED_EVENTS = Object.freeze(['open', 'error', 'ready', 'reset', 'end', 'hello'])
+
+const NAME_CHARACTERS = 200
+const NAME_BYTES = 800
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
+const ID = /^([0-9a-z]{4,32})-(0|[1-9][0-9]{0,15})$/
+
+/** Returns `key`, or throws KEY_INVALID. */
+export function checkKey(key: unknown): string {
+  const fault = nameFault(key)
+  if (fault) throw new FileSignalError('KEY_INVALID', `key ${quote(key)} ${fault}`)
+  return key as string
+}
+
+/** Returns the event name, null for none; throws EVENT_INVALID. */
+export function checkEvent(event: unknown): string | null {
+  if (event === undefined || event === null) return null
+  const fault = nameFault(event) ?? (isReserved(event as string) ? 'is reserved' : null)
+  if (fault) throw new FileSignalError('EVENT_INVALID', `event name ${quote(event)} ${fault}`)
+  return event as string
+}
+
+/** Returns the dedupe key, null for none; throws DEDUPE_INVALID. */
+export function checkDedupe(dedupe: unknown): string | null {
+  if (dedupe === undefined || dedupe === null) return null
+  const fault = nameFault(dedupe)
+  if (fault) throw new FileSignalError('DEDUPE_INVALID', `dedupe key ${quote(dedupe)} ${fault}`)
+  return dedupe as string
+}
+
+/**
+ * Turns a payload into its JSON text.
+ *
+ * Throws PAYLOAD_INVALID for what JSON would drop or change without a word, naming the place, and
+ * PAYLOAD_TOO_LARGE above `limit` bytes. A property that is undefined counts as absent, as in JSON.
+ */
+export function encodePayload(payload: unknown, limit: number): string {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(payload)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    throw new FileSignalError('PAYLOAD_INVALID', `payload has no JSON form (${why})`, { cause })
+  }
+  const fault = payloadFault(payload)
+  if (fault || text === undefined) {
+    throw new FileSignalError('PAYLOAD_INVALID', `payload${fault ?? ' has no JSON form'}`)
+  }
+  // A UTF-16 unit takes 1 to 3 bytes, so most payloads need no count.
+  if (text.length * 3 > limit && Buffer.byteLength(text) > limit) {
+    const size = Buffer.byteLength(text)
+    throw new FileSignalError('PAYLOAD_TOO_LARGE', `payload is ${size} bytes as JSON, the limit is ${limit}`)
+  }
+  return text
+}
+
+/** Reads a stored payload back. Text that another program stored and that is not JSON is returned as it is. */
+export function decodePayload(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** The name of a new store: 8 characters, drawn at random. */
+export function randomEpoch(): string {
+  let epoch = ''
+  for (const byte of randomBytes(8)) epoch += (byte % 36).toString(36)
+  return epoch
+}
+
+/** `<epoch>-<n>`. */
+export function formatId(epoch: string, n: number): string {
+  return `${epoch}-${n}`
+}
+
+/** The cursor that an id names, or null where the text is not an id. */
+export function parseId(text: string): Cursor | null {
+  const match = ID.exec(text)
+  if (!match?.[1] || !match[2]) return null
+  const n = Number(match[2])
+  return Number.isSafeInteger(n) ? { epoch: match[1], n } : null
+}
+
+function isReserved(event: string): boolean {
+  return RESERVED_EVENTS.includes(event)
+}
+
+function nameFault(name: unknown): string | null {
+  if (typeof name !== 'string') return 'is not a string'
+  if (name === '') return 'is empty'
+  if (CONTROL.test(name)) return 'contains a line break or another control character'
+  if (name.length > NAME_CHARACTERS / 4) {
+    if ([...name].length > NAME_CHARACTERS) return `has more than ${NAME_CHARACTERS} characters`
+    if (Buffer.byteLength(name) > NAME_BYTES) return `has more than ${NAME_BYTES} bytes`
+  }
+  return name.isWellFormed() ? null : 'is not well-formed Unicode'
+}
+
+/** What JSON would change, as the end of a sentence that begins with "payload": `.items[3] is NaN`. */
+function payloadFault(value: unknown): string | null {
+  switch (typeof value) {
+    case 'number':
+      return Number.isFinite(value) ? null : ` is ${value}`
+    case 'undefined':
+      return ' is undefined'
+    case 'function':
+    case 'symbol':
+      return ` is a ${typeof value}`
+    case 'object':
+      return value === null || hasOwnJson(value) ? null : partsFault(value)
+    default:
+      return null
+  }
+}
+
+function partsFault(value: object): string | null {
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i += 1) {
+      const fault = payloadFault(value[i])
+      if (fault) return `[${i}]${fault}`
+    }
+    return null
+  }
+  for (const name in value) {
+    const part = (value as Record<string, unknown>)[name]
+    const fault = part === undefined ? null : payloadFault(part)
+    if (fault) return `.${name}${fault}`
+  }
+  return null
+}
+
+function hasOwnJson(value: object): boolean {
+  return 'toJSON' in value && typeof value.toJSON === 'function'
+}

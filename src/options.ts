@@ -1,0 +1,296 @@
+import bytes from 'bytes'
+import ms from 'ms'
+import { FileSignalError, quote } from './errors.js'
+import { PAYLOAD_CAP } from './event.js'
+import type { PayloadFactory } from './payload/engine.js'
+import type { SignalFactory } from './signal/engine.js'
+
+/** Milliseconds, or a text such as `'15s'`, `'10m'`, `'24h'`. */
+export type Duration = number | string
+/** Bytes, or a text such as `'64kb'`, `'128mb'`. */
+export type Size = number | string
+
+/** How long events are kept. `false` lifts a limit. */
+export interface RetentionOptions {
+  /** Age of the oldest event. Default `'24h'`. */
+  maxAge?: Duration | false
+  /** Events per key. Default 10,000. */
+  maxPerKey?: number | false
+  /** Bytes that the store may use. Default `'128mb'`. */
+  maxBytes?: Size | false
+}
+
+/** Retention as it is obeyed: milliseconds, a count and bytes; Infinity where a limit is lifted. */
+export interface Retention {
+  readonly maxAge: number
+  readonly maxPerKey: number
+  readonly maxBytes: number
+}
+
+/** What `createFileSignal()` takes; everything is optional. */
+export interface FileSignalOptions {
+  /** The project root; see "Paths" in the README for how it is found otherwise. Also `FILE_SIGNAL_ROOT`. */
+  root?: string
+  /** Folder of the signal file, relative to the root. Default `tmp/sse_signals`. Also `FILE_SIGNAL_DIR`. */
+  directory?: string
+  /** The store, relative to the root. Default `data/sse_payloads.sqlite`. Also `FILE_SIGNAL_DATABASE`. */
+  database?: string
+  /** Rights of new files; folders get the matching x bits. Default 0o600. */
+  mode?: number
+  /** Group of new files and folders, name or number, for a cron user beside a web user. */
+  group?: string | number
+  /** Where events are kept. Default: SQLite. */
+  payload?: PayloadFactory
+  /** How sleeping processes are woken. Default: the signal file. */
+  signal?: SignalFactory
+  /** How long events are kept. Given here it is remembered by the store, and obeyed by every process. */
+  retention?: RetentionOptions
+  /** Largest payload as JSON. Default `'64kb'`, at most 1 MiB. */
+  payloadLimit?: Size
+  /** How often readers look without a wake-up. Default 1 s, 20 ms to 1 h. */
+  poll?: Duration
+  /** Silence after which a stream sends a comment line. Default 15 s. */
+  heartbeat?: Duration
+  /** Longest life of one stream, shortened at random by up to a fifth. Default 10 min; false: no end. */
+  duration?: Duration | false
+  /** What browsers wait before they reconnect: a fixed time, or a range to draw from. Default 2 to 5 s. */
+  retry?: Duration | readonly [Duration, Duration]
+  /** Bytes waiting in one socket before its stream reads from the store instead. Default 256 KiB. */
+  buffer?: Size
+  /** Gets every failure that has no caller: a lost watcher, a full disk, a hook that threw. Default: a process warning. */
+  onError?: (error: FileSignalError) => void
+}
+
+/** What a stream takes beside its keys. */
+export interface StreamOptions<Context> {
+  /** Default event name for events without one. */
+  event?: string
+  /** What a client without a cursor gets first. Default `'none'`. */
+  replay?: 'none' | 'last' | 'all' | number
+  /** Asked at each connect, after the keys are known. False refuses with 403. */
+  authorize?: (context: Context, keys: readonly string[]) => boolean | Promise<boolean>
+  heartbeat?: Duration
+  duration?: Duration | false
+  retry?: Duration | readonly [Duration, Duration]
+}
+
+/** Instance options after validation. Times in milliseconds, sizes in bytes. */
+export interface Settings extends StreamSettings {
+  readonly root: string | null
+  readonly directory: string | null
+  readonly database: string | null
+  readonly mode: number
+  readonly group: string | number | null
+  readonly payload: PayloadFactory | null
+  readonly signal: SignalFactory | null
+  readonly retention: Partial<Retention> | null
+  readonly payloadLimit: number
+  readonly poll: number
+  readonly buffer: number
+  readonly onError: ((error: FileSignalError) => void) | null
+}
+
+/** The part of the settings that each stream may set for itself. */
+export interface StreamSettings {
+  readonly heartbeat: number
+  readonly duration: number
+  readonly retry: readonly [number, number]
+}
+
+/** Stream options after validation. */
+export interface StreamPlan<Context> extends StreamSettings {
+  readonly event: string | null
+  /** Number of events for a client without a cursor; Infinity is all. */
+  readonly replay: number
+  readonly authorize: StreamOptions<Context>['authorize'] | null
+}
+
+export const DEFAULT_RETENTION: Retention = Object.freeze({
+  maxAge: 24 * 60 * 60 * 1000,
+  maxPerKey: 10_000,
+  maxBytes: 128 * 1024 * 1024,
+})
+
+export const DEFAULTS: Settings = Object.freeze({
+  root: null,
+  directory: null,
+  database: null,
+  mode: 0o600,
+  group: null,
+  payload: null,
+  signal: null,
+  retention: null,
+  payloadLimit: 64 * 1024,
+  poll: 1000,
+  buffer: 256 * 1024,
+  heartbeat: 15_000,
+  duration: 10 * 60 * 1000,
+  retry: Object.freeze([2000, 5000] as const),
+  onError: null,
+})
+
+/** Environment variables that override where things lie. */
+export const ENVIRONMENT = Object.freeze({
+  root: 'FILE_SIGNAL_ROOT',
+  directory: 'FILE_SIGNAL_DIR',
+  database: 'FILE_SIGNAL_DATABASE',
+})
+
+const HOUR = 60 * 60 * 1000
+const WEEKS = 366 * 24 * HOUR
+
+/** Checks instance options and fills in the defaults. Throws OPTION_INVALID. */
+export function validateOptions(options: FileSignalOptions = {}): Settings {
+  refuseUnknown(options, 'createFileSignal', Object.keys(DEFAULTS))
+  const given = options.retention
+  return Object.freeze({
+    ...validateStreamSettings(options, DEFAULTS),
+    root: text(options.root, 'root'),
+    directory: text(options.directory, 'directory'),
+    database: text(options.database, 'database'),
+    mode: whole(options.mode, 'mode', 0o400, 0o777) ?? DEFAULTS.mode,
+    group: group(options.group),
+    payload: fn(options.payload, 'payload'),
+    signal: fn(options.signal, 'signal'),
+    retention: given === undefined ? null : validateRetention(given),
+    payloadLimit: size(options.payloadLimit, 'payloadLimit', 1, PAYLOAD_CAP) ?? DEFAULTS.payloadLimit,
+    poll: duration(options.poll, 'poll', 20, HOUR) ?? DEFAULTS.poll,
+    buffer: size(options.buffer, 'buffer', 1024, 1024 ** 3) ?? DEFAULTS.buffer,
+    onError: fn(options.onError, 'onError'),
+  })
+}
+
+/** Checks stream options against the instance's settings. Throws OPTION_INVALID or EVENT_INVALID. */
+export function validateStream<Context>(
+  options: StreamOptions<Context>,
+  settings: StreamSettings,
+  checkEvent: (event: unknown) => string | null,
+): StreamPlan<Context> {
+  refuseUnknown(options, 'stream', STREAM_OPTIONS)
+  return Object.freeze({
+    ...validateStreamSettings(options, settings),
+    event: checkEvent(options.event),
+    replay: replay(options.replay),
+    authorize: fn(options.authorize, 'authorize'),
+  })
+}
+
+const STREAM_OPTIONS = ['event', 'replay', 'authorize', 'heartbeat', 'duration', 'retry']
+
+function validateStreamSettings(
+  options: Pick<FileSignalOptions, 'heartbeat' | 'duration' | 'retry'>,
+  defaults: StreamSettings,
+): StreamSettings {
+  return {
+    heartbeat: duration(options.heartbeat, 'heartbeat', 20, HOUR) ?? defaults.heartbeat,
+    duration: limit(options.duration, (value) => duration(value, 'duration', 20, WEEKS)) ?? defaults.duration,
+    retry: retry(options.retry) ?? defaults.retry,
+  }
+}
+
+function validateRetention(options: RetentionOptions): Partial<Retention> {
+  refuseUnknown(options, 'retention', Object.keys(DEFAULT_RETENTION))
+  const maxAge = limit(options.maxAge, (value) => duration(value, 'retention.maxAge', 1, 100 * WEEKS))
+  const maxPerKey = limit(options.maxPerKey, (value) =>
+    whole(value, 'retention.maxPerKey', 1, Number.MAX_SAFE_INTEGER),
+  )
+  const maxBytes = limit(options.maxBytes, (value) =>
+    size(value, 'retention.maxBytes', 64 * 1024, Number.MAX_SAFE_INTEGER),
+  )
+  return Object.freeze({
+    ...(maxAge === null ? {} : { maxAge }),
+    ...(maxPerKey === null ? {} : { maxPerKey }),
+    ...(maxBytes === null ? {} : { maxBytes }),
+  })
+}
+
+function refuseUnknown(options: unknown, place: string, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new FileSignalError('OPTION_INVALID', `${place} options are ${quote(options)}, not an object`)
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue
+    throw new FileSignalError('OPTION_INVALID', `${place} has no option ${quote(name)}`, {
+      remedy: `known are ${known.join(', ')}`,
+    })
+  }
+}
+
+function invalid(name: string, value: unknown, wanted: string): FileSignalError {
+  return new FileSignalError('OPTION_INVALID', `${name} is ${quote(value)}`, { remedy: `use ${wanted}` })
+}
+
+function text(value: unknown, name: string): string | null {
+  if (value === undefined) return null
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
+  throw invalid(name, value, 'a path')
+}
+
+function fn<F>(value: F | undefined, name: string): F | null {
+  if (value === undefined) return null
+  if (typeof value === 'function') return value
+  throw invalid(name, value, 'a function')
+}
+
+function group(value: unknown): string | number | null {
+  if (value === undefined) return null
+  if (typeof value === 'string' && value !== '') return value
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
+  throw invalid('group', value, 'the name or the number of a group')
+}
+
+function whole(value: unknown, name: string, least: number, most: number): number | null {
+  if (value === undefined) return null
+  if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most) {
+    return value as number
+  }
+  throw invalid(name, value, `a whole number from ${least} to ${most}`)
+}
+
+function duration(value: unknown, name: string, least: number, most: number): number | null {
+  if (value === undefined) return null
+  const time = typeof value === 'string' ? parseDuration(value) : value
+  if (typeof time === 'number' && time >= least && time <= most) return time
+  throw invalid(name, value, `milliseconds or a text such as "15s", from ${least} ms to ${ms(most)}`)
+}
+
+function parseDuration(value: string): number | undefined {
+  return value.trim() === '' || value.length > 50 ? undefined : ms(value as ms.StringValue)
+}
+
+function size(value: unknown, name: string, least: number, most: number): number | null {
+  if (value === undefined) return null
+  const amount = typeof value === 'string' ? parseSize(value) : value
+  if (Number.isSafeInteger(amount) && (amount as number) >= least && (amount as number) <= most) {
+    return amount as number
+  }
+  throw invalid(name, value, `bytes or a text such as "64mb", from ${least} to ${most} bytes`)
+}
+
+/** `bytes` takes "12 apples" for 12, so the shape is checked first. */
+function parseSize(value: string): number | null {
+  return /^\d+(\.\d+)? ?([kmgt]?b)?$/i.test(value) ? bytes.parse(value) : null
+}
+
+function limit(value: unknown, parse: (value: unknown) => number | null): number | null {
+  return value === false || value === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : parse(value)
+}
+
+function retry(value: unknown): readonly [number, number] | null {
+  if (value === undefined) return null
+  const [least, most] = Array.isArray(value) && value.length === 2 ? value : [value, value]
+  const range = [duration(least, 'retry', 1, HOUR), duration(most, 'retry', 1, HOUR)]
+  if (range[0] === null || range[1] === null || range[0] === undefined || range[1] === undefined) {
+    throw invalid('retry', value, 'a time, or two of them')
+  }
+  if (range[0] > range[1]) throw invalid('retry', value, 'the shorter time first')
+  return [range[0], range[1]]
+}
+
+function replay(value: unknown): number {
+  if (value === undefined || value === 'none') return 0
+  if (value === 'last') return 1
+  if (value === 'all') return Number.POSITIVE_INFINITY
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
+  throw invalid('replay', value, '"none", "last", "all" or a whole number')
+}

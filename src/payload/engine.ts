@@ -1,0 +1,130 @@
+import type { Cursor, Hint } from '../event.js'
+import type { Retention } from '../options.js'
+
+/**
+ * The contract of a payload engine: where events are kept.
+ *
+ * It is written so that a server can stand behind it. Every call returns a promise; an engine that
+ * can answer at once (SQLite, memory) has done its work before it returns that promise, and callers
+ * may rely on that of `append` where `commitsOnCall` is true.
+ *
+ * What every engine owes its readers:
+ * - Row numbers rise in commit order, are never reused, and are safe integers from 1.
+ * - A row that `append` acknowledged is seen by every `read` that begins afterwards, in any process.
+ * - A store that was replaced, restored or cut back calls itself by a new `epoch`.
+ * - Rows leave it only by `prune`, and what left is told by `Page.pruned` and `Page.floor`.
+ */
+export interface PayloadEngine {
+  readonly name: string
+  /** True where a free store has committed before `append` returns its promise. */
+  readonly commitsOnCall: boolean
+  /**
+   * Stores rows in order, all or none. Resolves with one entry per row. A row whose `dedupe` is
+   * taken is not stored: its entry carries the earlier row's number and `stored: false`.
+   * Rejects with STORE_BUSY, STORE_FULL, STORE_UNWRITABLE, STORE_FOREIGN, STORE_NEWER or STORE_FAILED.
+   */
+  append(rows: readonly NewRow[]): Promise<Appended>
+  /** Where the store stands now. */
+  head(): Promise<Head>
+  /** One page of the rows of `keys` after a cursor, from a single snapshot. */
+  read(request: ReadRequest): Promise<Page>
+  /** Of `keys`, those whose newest row at or below `n` is an end, with that row's number. */
+  ended(keys: readonly string[], n: number): Promise<ReadonlyMap<string, number>>
+  /** The row number before the `count`-th newest event of `keys`; 0 where there are no more than that. */
+  before(keys: readonly string[], count: number): Promise<number>
+  /** Deletes what retention no longer keeps, in small batches; resolves with what was done. */
+  prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult>
+  stats(): Promise<PayloadStats>
+  /** Finishes waiting appends and lets go of everything. Idempotent. */
+  close(): Promise<void>
+}
+
+/** A row to store; `payload` is JSON text. */
+export interface NewRow {
+  readonly key: string
+  readonly event: string | null
+  readonly payload: string
+  readonly kind: RowKind
+  readonly dedupe: string | null
+}
+
+/** `event` is something to send; `end` marks the key as ended until the next event. */
+export type RowKind = 'event' | 'end'
+
+/** A stored row; `payload` is the JSON text as it was stored, `createdAt` milliseconds since 1970. */
+export interface Row {
+  readonly n: number
+  readonly key: string
+  readonly event: string | null
+  readonly payload: string
+  readonly kind: RowKind
+  readonly createdAt: number
+}
+
+/** What `append` acknowledges: the epoch, and per row its number and whether it was stored just now. */
+export interface Appended {
+  readonly epoch: string
+  readonly rows: readonly { readonly n: number; readonly stored: boolean }[]
+}
+
+/** `n` is the newest row number ever given out; `start` the one at which this epoch began. */
+export interface Head extends Cursor {
+  readonly start: number
+}
+
+export interface ReadRequest {
+  /** Rows after this cursor. With another epoch than the store's the page is empty and ends at `head.start`. */
+  readonly after: Cursor
+  readonly keys: ReadonlySet<string>
+  /** At most this many rows, and no further row once this many bytes of payload are in the page. */
+  readonly maxRows: number
+  readonly maxBytes: number
+}
+
+/** All rows of the asked keys in the range (from, to]. */
+export interface Page {
+  readonly head: Head
+  readonly from: number
+  readonly to: number
+  readonly rows: readonly Row[]
+  /** Per asked key its newest pruned row number, where that is above `from`. */
+  readonly pruned: ReadonlyMap<string, number>
+  /** Rows of any key up to this number may have been pruned without a mark of their own. */
+  readonly floor: number
+}
+
+export interface PruneResult {
+  /** Rows deleted so far. */
+  readonly deleted: number
+  /** False where another process was pruning, so that nothing was done here. */
+  readonly ran: boolean
+}
+
+export interface PayloadStats {
+  readonly engine: string
+  readonly epoch: string
+  readonly head: number
+  readonly rows: number
+  readonly keys: number
+  /** Bytes in use, and the retention that is obeyed. */
+  readonly bytes: number
+  readonly retention: Retention
+  /** Where the data lies: a path or an address without secrets. */
+  readonly place: string
+}
+
+/** What an engine is given when an instance puts it to work. */
+export interface PayloadSite {
+  /** The folder and file of the store, for engines that keep files. Throws ROOT_UNKNOWN. */
+  readonly database: () => string
+  readonly mode: number
+  readonly group: string | number | null
+  /** Retention as given explicitly, or null to obey what the store remembers. */
+  readonly retention: Partial<Retention> | null
+  /** The newest row that the signal engine knows of: a store whose head is below it was restored. */
+  readonly newestSignal: () => Hint | null
+  readonly report: (error: unknown) => void
+}
+
+/** What `createFileSignal({ payload })` takes. It opens nothing until the engine is first used. */
+export type PayloadFactory = (site: PayloadSite) => PayloadEngine

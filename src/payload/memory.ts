@@ -1,0 +1,171 @@
+import { type Cursor, randomEpoch } from '../event.js'
+import { DEFAULT_RETENTION } from '../options.js'
+import type {
+  Head,
+  NewRow,
+  Page,
+  PayloadEngine,
+  PayloadFactory,
+  PruneResult,
+  ReadRequest,
+  Row,
+} from './engine.js'
+
+/**
+ * Keeps events in this process: for tests, and for apps of one process that may forget at a restart.
+ *
+ * Obeys the same retention and the same contract as the stores, but shares nothing between processes.
+ */
+export function memory(): PayloadFactory {
+  return (site) => {
+    const retention = { ...DEFAULT_RETENTION, ...site.retention }
+    const epoch = randomEpoch()
+    const dedupes = new Map<string, number>()
+    const pruned = new Map<string, { n: number; kind: Row['kind'] }>()
+    let rows: Row[] = []
+    let bytes = 0
+    let seq = 0
+
+    function head(): Head {
+      return { epoch, n: seq, start: 0 }
+    }
+
+    function store(row: NewRow): { n: number; stored: boolean } {
+      const name = row.dedupe === null ? null : JSON.stringify([row.key, row.dedupe])
+      const taken = name === null ? undefined : dedupes.get(name)
+      if (taken !== undefined) return { n: taken, stored: false }
+      seq += 1
+      const { key, event, payload, kind } = row
+      rows.push({ n: seq, key, event, payload, kind, createdAt: Date.now() })
+      bytes += size(payload)
+      if (name !== null) dedupes.set(name, seq)
+      return { n: seq, stored: true }
+    }
+
+    function prune(): PruneResult {
+      const doomed = beyond(rows, retention, bytes)
+      for (const row of rows) {
+        if (doomed.has(row.n)) {
+          pruned.set(row.key, { n: row.n, kind: row.kind })
+          bytes -= size(row.payload)
+        }
+      }
+      rows = rows.filter((row) => !doomed.has(row.n))
+      for (const [name, n] of dedupes) if (doomed.has(n)) dedupes.delete(name)
+      return { deleted: doomed.size, ran: true }
+    }
+
+    function read(request: ReadRequest): Page {
+      const from = request.after.epoch === epoch ? request.after.n : 0
+      const marks = new Map<string, number>()
+      for (const key of request.keys) {
+        const mark = pruned.get(key)?.n ?? 0
+        if (mark > from) marks.set(key, mark)
+      }
+      const page = { head: head(), from, pruned: marks, floor: 0 }
+      if (request.after.epoch !== epoch) return { ...page, to: 0, rows: [] }
+      const found: Row[] = []
+      let room = request.maxBytes
+      for (let i = firstAfter(rows, from); i < rows.length; i += 1) {
+        const row = rows[i] as Row
+        if (!request.keys.has(row.key)) continue
+        if (found.length >= request.maxRows || room <= 0) {
+          return { ...page, to: (found.at(-1) as Row).n, rows: found }
+        }
+        found.push(row)
+        room -= row.payload.length
+      }
+      return { ...page, to: Math.max(from, seq), rows: found }
+    }
+
+    function ended(keys: readonly string[], n: number): Map<string, number> {
+      const newest = new Map<string, Cursor['n']>()
+      for (const key of keys) {
+        const row = rows.findLast((candidate) => candidate.key === key && candidate.n <= n)
+        const mark = pruned.get(key)
+        if (row) {
+          if (row.kind === 'end') newest.set(key, row.n)
+        } else if (mark && mark.kind === 'end' && mark.n <= n) newest.set(key, mark.n)
+      }
+      return newest
+    }
+
+    function before(keys: readonly string[], count: number): number {
+      const wanted = new Set(keys)
+      let left = count
+      for (let i = rows.length - 1; i >= 0; i -= 1) {
+        const row = rows[i] as Row
+        if (row.kind !== 'event' || !wanted.has(row.key)) continue
+        left -= 1
+        if (left <= 0) return row.n - 1
+      }
+      return 0
+    }
+
+    const engine: PayloadEngine = {
+      name: 'memory',
+      commitsOnCall: true,
+      append: async (added) => {
+        const stored = added.map(store)
+        if (rows.length > retention.maxPerKey || bytes > retention.maxBytes) prune()
+        return { epoch, rows: stored }
+      },
+      head: async () => head(),
+      read: async (request) => read(request),
+      ended: async (keys, n) => ended(keys, n),
+      before: async (keys, count) => before(keys, count),
+      prune: async () => prune(),
+      stats: async () => ({
+        engine: 'memory',
+        epoch,
+        head: seq,
+        rows: rows.length,
+        keys: new Set(rows.map((row) => row.key)).size,
+        bytes,
+        retention,
+        place: 'this process',
+      }),
+      close: async () => {},
+    }
+    return engine
+  }
+}
+
+/** The row numbers that retention no longer keeps. */
+function beyond(rows: readonly Row[], retention: typeof DEFAULT_RETENTION, bytes: number): Set<number> {
+  const doomed = new Set<number>()
+  const oldest = Date.now() - retention.maxAge
+  const perKey = new Map<string, number>()
+  for (const row of rows.toReversed()) {
+    const count = (perKey.get(row.key) ?? 0) + 1
+    perKey.set(row.key, count)
+    if (count > retention.maxPerKey || row.createdAt < oldest) doomed.add(row.n)
+  }
+  let left = bytes
+  for (const row of rows) {
+    if (doomed.has(row.n)) left -= size(row.payload)
+  }
+  for (const row of rows) {
+    if (left <= retention.maxBytes) break
+    if (doomed.has(row.n)) continue
+    doomed.add(row.n)
+    left -= size(row.payload)
+  }
+  return doomed
+}
+
+function firstAfter(rows: readonly Row[], n: number): number {
+  let low = 0
+  let high = rows.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((rows[middle] as Row).n <= n) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** What a row weighs: its text as UTF-16, and about 100 bytes around it. */
+function size(payload: string): number {
+  return payload.length * 2 + 100
+}
