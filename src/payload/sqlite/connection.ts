@@ -1,0 +1,251 @@
+import { lstatSync, readFileSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { FileSignalError } from '../../errors.js'
+import { type Cursor, type Hint, randomEpoch } from '../../event.js'
+import { lookAt, makeFile, makeFolder } from '../../folders.js'
+import { DEFAULT_RETENTION, type Retention } from '../../options.js'
+import type { Head, PayloadSite } from '../engine.js'
+import { type Database, openDatabase, type Statement } from './driver.js'
+import { isDamage } from './fault.js'
+import { isOurs, migrate, needsMigration } from './schema/migrate.js'
+
+/** One open store file, until it is found replaced. */
+export interface Connection {
+  readonly db: Database
+  /** Device and inode of the open file. */
+  readonly inode: string
+  /** True on a network disk. */
+  readonly network: boolean
+  /** Inode of the -wal file that belongs to this store, 0 where there is none. */
+  readonly walInode: number
+  /** True where another file, or none, stands at the path now. Costs one lstat, 2 µs; opens nothing. */
+  moved(): boolean
+  head(): Head
+  epoch(): string
+  /** Marks at and below it may have been folded away. */
+  floor(): number
+  /** Bytes in use: pages of the file that are not free. */
+  bytes(): number
+  /** What the store remembers, over the defaults. */
+  retention(): Retention
+  /** Runs a function in one transaction: all or nothing. */
+  transaction<T>(begin: 'BEGIN' | 'BEGIN IMMEDIATE', fn: () => T): T
+  prepare(sql: string): Statement
+  getMeta(name: string): string | null
+  setMeta(name: string, value: string): void
+  close(): void
+}
+
+/** Thrown where only the main file is gone: what is left of it must be cleared under the lock first. */
+export class Leftovers extends Error {}
+
+/** Thrown where a store of ours is broken as soon as it is opened. */
+export class Damaged extends Error {
+  constructor(
+    readonly inode: string,
+    cause: unknown,
+  ) {
+    super('the store is damaged', { cause })
+  }
+}
+
+/** NFS, SMB (three kinds) and FUSE: WAL needs memory shared by all readers, which only one machine has. */
+const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546])
+/** What a crash of the machine may have rolled back is far less than this. */
+const REBOOT_GAP = 1_000_000
+
+/**
+ * Opens the store, creating it where nothing stands, and settles whether it is still the one it was:
+ * a copy put in its place, or one that stands below the newest signal, gets a new epoch.
+ *
+ * Synchronous and never waiting: a busy store throws SQLITE_BUSY, a half-deleted one `Leftovers`.
+ * Otherwise throws STORE_FOREIGN, STORE_NEWER, STORE_UNWRITABLE, STORE_FULL, PATH_UNSAFE or the driver's error.
+ */
+export function connect(path: string, site: PayloadSite): Connection {
+  makeFolder(dirname(path), site)
+  const leftovers = [lookAt(`${path}-wal`), lookAt(`${path}-shm`)]
+  if (lookAt(path) === null) {
+    if (leftovers.some((file) => file !== null)) throw new Leftovers(path)
+    makeFile(path, site)
+  }
+  const before = inodeOf(path)
+  const db = openDatabase(path)
+  try {
+    const network = NETWORK_TYPES.has(statfsSync(dirname(path)).type)
+    prepareStore(db, path, network)
+    if (inodeOf(path) !== before) throw new Leftovers(path)
+    const connection = createConnection(db, path, before, network)
+    settle(connection, before, site)
+    return connection
+  } catch (error) {
+    const damaged = isDamage(error) && isOurs(db)
+    db.close()
+    throw damaged ? new Damaged(before, error) : error
+  }
+}
+
+function prepareStore(db: Database, path: string, network: boolean): void {
+  const outdated = needsMigration(db, path)
+  const mode = network ? 'delete' : 'wal'
+  const current = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
+  if (current.journal_mode !== mode) db.exec(`PRAGMA journal_mode = ${mode}`)
+  // Without a boot id nothing tells that the machine crashed, so nothing may be rolled back.
+  const synchronous = bootId() === null || network ? 'FULL' : 'NORMAL'
+  db.exec(`PRAGMA synchronous = ${synchronous}; PRAGMA wal_autocheckpoint = 1000;
+    PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF`)
+  if (!outdated) return
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    if (needsMigration(db, path)) migrate(db)
+    db.exec('COMMIT')
+  } catch (error) {
+    db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function createConnection(db: Database, path: string, inode: string, network: boolean): Connection {
+  const selectMeta = db.prepare('SELECT value FROM meta WHERE name = ?')
+  const replaceMeta = db.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)')
+  const selectHead = db.prepare(`SELECT
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS n,
+    coalesce((SELECT value FROM meta WHERE name = 'epoch'), '') AS epoch,
+    CAST(coalesce((SELECT value FROM meta WHERE name = 'start'), '0') AS INTEGER) AS start`)
+  const selectBytes = db.prepare(`SELECT (page_count - freelist_count) * page_size AS used
+    FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
+  const begins = { BEGIN: db.prepare('BEGIN'), 'BEGIN IMMEDIATE': db.prepare('BEGIN IMMEDIATE') }
+  const commit = db.prepare('COMMIT')
+  const getMeta = (name: string): string | null =>
+    (selectMeta.get(name) as { value: string } | undefined)?.value ?? null
+  const setMeta = (name: string, value: string): void => void replaceMeta.run(name, value)
+
+  return {
+    db,
+    inode,
+    network,
+    walInode: lstatSync(`${path}-wal`, { throwIfNoEntry: false })?.ino ?? 0,
+    moved: () => inodeOf(path) !== inode,
+    head: () => selectHead.get() as Head,
+    epoch: () => getMeta('epoch') ?? '',
+    floor: () => Number(getMeta('floor') ?? 0),
+    bytes: () => {
+      const { used } = selectBytes.get() as { used: number }
+      return used
+    },
+    retention: () => {
+      const kept = JSON.parse(getMeta('retention') ?? '{}', unlimited) as Partial<Retention>
+      return { ...DEFAULT_RETENTION, ...kept }
+    },
+    transaction: (begin, fn) => {
+      begins[begin].run()
+      try {
+        const result = fn()
+        commit.run()
+        return result
+      } catch (error) {
+        rollback(db)
+        throw error
+      }
+    },
+    prepare: (sql) => db.prepare(sql),
+    getMeta,
+    setMeta,
+    close: () => db.close(),
+  }
+}
+
+/** Compares what the store remembers with what is true now; writes only where they differ. */
+function settle(connection: Connection, place: string, site: PayloadSite): void {
+  const { retention } = site
+  const hint = site.newestSignal()
+  const boot = bootId()
+  // Without the device: its number may change with a reboot. Network disks make inodes up as they like.
+  const inode = connection.network ? 'network' : (place.split(':')[1] ?? '')
+  const isSameFile = (): boolean => connection.getMeta('inode') === inode && !isAhead(connection, hint)
+  const isSameBoot = (): boolean => boot === null || connection.getMeta('boot') === boot
+  const isSameRetention = (): boolean =>
+    retention === null || connection.getMeta('retention') === keptRetention(retention)
+  if (isSameFile() && isSameBoot() && isSameRetention()) return
+
+  connection.transaction('BEGIN IMMEDIATE', () => {
+    if (boot !== null && !isSameBoot()) {
+      if (connection.getMeta('boot') !== null) skipNumbers(connection)
+      connection.setMeta('boot', boot)
+    }
+    if (!isSameFile()) {
+      renew(connection, hint)
+      connection.setMeta('inode', inode)
+    }
+    if (retention !== null && !isSameRetention()) {
+      connection.setMeta('retention', keptRetention(retention))
+      connection.setMeta('counted', '0')
+    }
+  })
+}
+
+/** Gives the store a new epoch from its head on. Call it inside a write transaction. */
+export function renew(connection: Connection, hint: Hint | null, start = connection.head().n): void {
+  connection.setMeta('epoch', randomEpoch())
+  connection.setMeta('start', String(start))
+  // A foreign writer's bare number carries no epoch that would outdate it: believe it once only.
+  if (hint?.epoch === null) connection.setMeta('distrusted', String(hint.n))
+}
+
+/** True where a hint names a row above the store's head. A bare number is believed once only. */
+export function isAhead(
+  connection: Connection,
+  hint: Hint | null,
+  head: Cursor = connection.head(),
+): boolean {
+  if (hint === null || hint.n <= head.n) return false
+  return hint.epoch === null ? connection.getMeta('distrusted') !== String(hint.n) : hint.epoch === head.epoch
+}
+
+/** Rows that readers have seen may be gone after a crash of the machine: their numbers must not come again. */
+function skipNumbers(connection: Connection): void {
+  connection.prepare(`UPDATE sqlite_sequence SET seq = seq + ${REBOOT_GAP} WHERE name = 'events'`).run()
+}
+
+function keptRetention(retention: Partial<Retention>): string {
+  return JSON.stringify(retention, limited)
+}
+
+/** JSON has no Infinity, which is how a lifted limit is kept. */
+function limited(_name: string, value: unknown): unknown {
+  return value === Number.POSITIVE_INFINITY ? false : value
+}
+
+function unlimited(_name: string, value: unknown): unknown {
+  return value === false ? Number.POSITIVE_INFINITY : value
+}
+
+function rollback(db: Database): void {
+  try {
+    db.exec('ROLLBACK')
+  } catch {
+    // SQLite has rolled back by itself, as it does when the disk is full.
+  }
+}
+
+/** Device and inode of the file at a path, '' where there is none. Throws PATH_UNSAFE. */
+export function inodeOf(path: string): string {
+  const file = lstatSync(path, { throwIfNoEntry: false })
+  if (file && !file.isFile()) {
+    throw new FileSignalError('PATH_UNSAFE', `"${path}" is not a regular file`)
+  }
+  return file ? `${file.dev}:${file.ino}` : ''
+}
+
+let boot: string | null | undefined
+
+/** Names this run of the machine; null where the system has no such thing. */
+function bootId(): string | null {
+  if (boot === undefined) {
+    try {
+      boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    } catch {
+      boot = null
+    }
+  }
+  return boot
+}

@@ -1,0 +1,48 @@
+import { codeOf } from '../../errors.js'
+
+/** A lock whose holder was killed counts as left after this; a living holder renews it well before. */
+const STALE = 10_000
+const RENEWAL = 2_500
+const PATIENCE = { retries: 40, factor: 1.3, minTimeout: 20, maxTimeout: 500 }
+
+/** Told to the function that runs under the lock: `isLost()` turns true when another process took it over. */
+export interface Held {
+  isLost(): boolean
+}
+
+/**
+ * Runs a function while no other process runs one under the same path's lock.
+ *
+ * With `wait` it waits up to about 15 s, longer than a killed holder's lock lives; otherwise it resolves
+ * with null at once where the lock is taken. Publishing to an intact store never comes here.
+ */
+export async function withLock<T>(
+  path: string,
+  wait: boolean,
+  fn: (held: Held) => T | Promise<T>,
+): Promise<T | null> {
+  // Loaded here because requiring proper-lockfile installs signal handlers in the whole process.
+  const { lock } = await import('proper-lockfile')
+  let lost = false
+  let release: () => Promise<void>
+  try {
+    release = await lock(path, {
+      realpath: false,
+      stale: STALE,
+      update: RENEWAL,
+      retries: wait ? PATIENCE : 0,
+      // The default throws from a timer, which ends the process when its loop was blocked past `stale`.
+      onCompromised: () => {
+        lost = true
+      },
+    })
+  } catch (error) {
+    if (codeOf(error) === 'ELOCKED' && !wait) return null
+    throw error
+  }
+  try {
+    return await fn({ isLost: () => lost })
+  } finally {
+    if (!lost) await release().catch(() => {})
+  }
+}

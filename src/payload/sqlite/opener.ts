@@ -1,0 +1,143 @@
+import { renameSync, rmSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { codeOf, FileSignalError, quote } from '../../errors.js'
+import { lookAt } from '../../folders.js'
+import type { PayloadSite } from '../engine.js'
+import { type Connection, connect, Damaged, inodeOf, Leftovers } from './connection.js'
+import { isBusy, isDamage, toFault } from './fault.js'
+import { withLock } from './lock.js'
+import { prepareRows, type Rows } from './rows.js'
+
+/** An open store with its statements. */
+export interface Opened {
+  readonly connection: Connection
+  readonly rows: Rows
+  /** The highest head that was seen through this connection. */
+  known: number
+}
+
+/** Keeps one connection to whatever file stands at the store's path. */
+export interface Opener {
+  readonly path: string
+  /** Runs a function on the store as it stands at the path now. Never waits; throws SQLITE_BUSY, `Leftovers`, ... */
+  attempt<T>(fn: (opened: Opened) => T): T
+  /** Does what must be done before another attempt: waits, clears leftovers, sets a damaged store aside. */
+  recover(error: unknown, round: number): Promise<void>
+  /** Runs a function as soon as the store lets it. Rejects with STORE_BUSY after `patience` milliseconds. */
+  run<T>(fn: (opened: Opened) => T, patience?: number): Promise<T>
+  close(): void
+}
+
+/** How long a call waits for another process's lock. */
+export const PATIENCE = 10_000
+/** Trying again at once for so long catches a writer that is about to commit, as most do within 0.05 ms. */
+const SPIN = 1
+const LONGEST_PAUSE = 25
+
+export function createOpener(path: string, site: PayloadSite): Opener {
+  let opened: Opened | null = null
+  /** A connection whose file is gone from the path: kept until its leftovers were told from the new store's. */
+  let orphan: Connection | null = null
+
+  function open(): Opened {
+    if (opened?.connection.moved()) disown()
+    if (opened) return opened
+    if (orphan && isStale(orphan)) throw new Leftovers(path)
+    const connection = connect(path, site)
+    opened = { connection, rows: prepareRows(connection), known: 0 }
+    orphan?.close()
+    orphan = null
+    if (connection.network) {
+      site.report(new FileSignalError('STORE_NETWORK', `${quote(path)} is on a network disk`))
+    }
+    return opened
+  }
+
+  function disown(): void {
+    orphan?.close()
+    orphan = opened?.connection ?? null
+    opened = null
+  }
+
+  /** True where the -wal file at the path belongs to the file that used to be there: SQLite would replay it. */
+  function isStale(connection: Connection): boolean {
+    const wal = lookAt(`${path}-wal`)
+    return wal !== null && connection.walInode !== 0 && wal.ino === connection.walInode && connection.moved()
+  }
+
+  function attempt<T>(fn: (opened: Opened) => T): T {
+    const start = performance.now()
+    for (;;) {
+      try {
+        return fn(open())
+      } catch (error) {
+        if (isBusy(error) && performance.now() - start < SPIN) continue
+        if (error instanceof FileSignalError || isBusy(error)) throw error
+        if (error instanceof Leftovers || error instanceof Damaged) throw error
+        // Whatever SQLite says about a file that is no longer at the path: look at the one that is.
+        if (opened?.connection.moved()) continue
+        throw error
+      }
+    }
+  }
+
+  async function recover(error: unknown, round: number): Promise<void> {
+    if (isBusy(error)) {
+      await pause(Math.min(2 ** round, LONGEST_PAUSE) * (0.5 + Math.random() / 2))
+    } else if (error instanceof Leftovers) {
+      await withLock(path, true, clearLeftovers)
+    } else if (error instanceof Damaged || (opened && isDamage(error))) {
+      const inode = error instanceof Damaged ? error.inode : (opened as Opened).connection.inode
+      await withLock(path, true, () => setAside(inode))
+    } else throw toFault(error, path)
+  }
+
+  /** Only the main file is gone or replaced: its -wal and -shm would spoil the next store. */
+  function clearLeftovers(): void {
+    if (lookAt(path) !== null && !(orphan && isStale(orphan))) return
+    rmSync(`${path}-wal`, { force: true })
+    rmSync(`${path}-shm`, { force: true })
+  }
+
+  function setAside(inode: string): void {
+    if (inodeOf(path) !== inode) return
+    const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
+    for (const suffix of ['-wal', '-shm', '']) moveAway(`${path}${suffix}`, `${aside}${suffix}`)
+    site.report(
+      new FileSignalError('STORE_DAMAGED', `${quote(path)} is damaged and was renamed to ${quote(aside)}`),
+    )
+  }
+
+  async function run<T>(fn: (opened: Opened) => T, patience = PATIENCE): Promise<T> {
+    const deadline = performance.now() + patience
+    for (let round = 0; ; round += 1) {
+      try {
+        return attempt(fn)
+      } catch (error) {
+        if (performance.now() > deadline) throw toFault(error, path)
+        await recover(error, round)
+      }
+    }
+  }
+
+  return {
+    path,
+    attempt,
+    recover,
+    run,
+    close: () => {
+      opened?.connection.close()
+      orphan?.close()
+      opened = null
+      orphan = null
+    },
+  }
+}
+
+function moveAway(from: string, to: string): void {
+  try {
+    renameSync(from, to)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}

@@ -1,0 +1,153 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Retention } from '../../options.js'
+import type { PruneResult } from '../engine.js'
+import { type Held, withLock } from './lock.js'
+import type { Opened, Opener } from './opener.js'
+
+/** Deletes what retention no longer keeps, from whichever process is alive. */
+export interface Pruner {
+  /** Prunes in the background if nobody did for a while. Costs nothing most of the time. */
+  consider(report: (error: unknown) => void): void
+  prune(onProgress?: OnProgress): Promise<PruneResult>
+  /** Resolves when no pruning runs here. */
+  idle(): Promise<void>
+}
+
+type OnProgress = (progress: PruneResult) => void
+
+/** How often anybody prunes, in milliseconds; kept in the store, so that processes take turns. */
+const INTERVAL = 60_000
+/** One batch should hold the event loop and the write lock for no longer than this. */
+const BATCH_TIME = 5
+const MARKS_OUTLIVE_RETENTION = 7
+
+export function createPruner(opener: Opener): Pruner {
+  let running: Promise<PruneResult> | null = null
+  let lookAgainAt = 0
+  let batch = 100
+
+  function consider(report: (error: unknown) => void): void {
+    const now = performance.now()
+    if (now < lookAgainAt || running) return
+    lookAgainAt = now + INTERVAL
+    start(undefined, true).catch(report)
+  }
+
+  async function prune(onProgress?: OnProgress): Promise<PruneResult> {
+    while (running) await running.catch(() => {})
+    return start(onProgress, false)
+  }
+
+  function start(onProgress: OnProgress | undefined, ifDue: boolean): Promise<PruneResult> {
+    running = pruneOnce(onProgress, ifDue).finally(() => {
+      running = null
+    })
+    return running
+  }
+
+  async function pruneOnce(onProgress: OnProgress | undefined, ifDue: boolean): Promise<PruneResult> {
+    // Not in the same turn: a caller of signal() should not pay for it.
+    await nextTurn()
+    if (ifDue && !(await opener.run(isDue))) return { deleted: 0, ran: false }
+    const result = await withLock(opener.path, false, (held) => pass(held, onProgress))
+    return result ?? { deleted: 0, ran: false }
+  }
+
+  async function pass(held: Held, onProgress: OnProgress | undefined): Promise<PruneResult> {
+    await opener.run(({ connection }) => connection.setMeta('pruned_at', String(Date.now())))
+    const retention = await opener.run(({ connection }) => connection.retention())
+    let deleted = 0
+    for (const step of [byAge, byCount, byBytes, foldMarks]) {
+      for (let more = true; more && !held.isLost(); ) {
+        const start = performance.now()
+        const done = await opener.run((opened) =>
+          opened.connection.transaction('BEGIN IMMEDIATE', () => step(opened, retention, batch)),
+        )
+        const time = performance.now() - start
+        batch = time > BATCH_TIME ? Math.max(10, batch >> 1) : Math.min(1000, batch + 50)
+        deleted += done.deleted
+        more = done.more
+        if (done.deleted > 0) onProgress?.({ deleted, ran: true })
+        await nextTurn()
+      }
+    }
+    return { deleted, ran: true }
+  }
+
+  return {
+    consider,
+    prune,
+    idle: async () => {
+      await running?.catch(() => {})
+    },
+  }
+}
+
+interface Step {
+  readonly deleted: number
+  readonly more: boolean
+}
+
+function isDue({ connection }: Opened): boolean {
+  const last = Number(connection.getMeta('pruned_at') ?? 0)
+  const age = Date.now() - last
+  return age >= INTERVAL || age < 0
+}
+
+/** The oldest rows come first, so a batch without an old row ends the search. */
+function byAge({ connection }: Opened, retention: Retention, batch: number): Step {
+  if (retention.maxAge === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
+  const { changes } = connection
+    .prepare(`DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?) AND created_at < ?`)
+    .run(batch, Date.now() - retention.maxAge)
+  return { deleted: Number(changes), more: Number(changes) > 0 }
+}
+
+/** Only keys that got rows since the last look can have too many: `counted` is how far that look went. */
+function byCount({ connection }: Opened, { maxPerKey }: Retention, batch: number): Step {
+  if (maxPerKey === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
+  const counted = Number(connection.getMeta('counted') ?? 0)
+  const fresh = connection
+    .prepare('SELECT id, key FROM events WHERE id > ? ORDER BY id LIMIT ?')
+    .all(counted, batch) as { id: number; key: string }[]
+  const newestToGo = connection.prepare(
+    'SELECT id FROM events WHERE key = ? ORDER BY id DESC LIMIT 1 OFFSET ?',
+  )
+  const remove = connection.prepare(
+    'DELETE FROM events WHERE id IN (SELECT id FROM events WHERE key = ? AND id <= ? ORDER BY id LIMIT ?)',
+  )
+  let deleted = 0
+  for (const key of new Set(fresh.map((row) => row.key))) {
+    const last = newestToGo.get(key, maxPerKey) as { id: number } | undefined
+    if (last) deleted += Number(remove.run(key, last.id, batch - deleted).changes)
+    // The rest of this key's surplus is found by looking at the same rows again.
+    if (deleted >= batch) return { deleted, more: true }
+  }
+  const to = fresh.at(-1)?.id
+  if (to !== undefined) connection.setMeta('counted', String(to))
+  return { deleted, more: fresh.length === batch }
+}
+
+function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: number): Step {
+  if (connection.bytes() <= maxBytes) return { deleted: 0, more: false }
+  const { changes } = connection
+    .prepare('DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?)')
+    .run(batch)
+  return { deleted: Number(changes), more: Number(changes) > 0 }
+}
+
+/** Marks older than seven retentions become one floor for all keys, so that they do not pile up for ever. */
+function foldMarks({ connection }: Opened, { maxAge }: Retention, batch: number): Step {
+  if (maxAge === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
+  const oldest = Date.now() - MARKS_OUTLIVE_RETENTION * maxAge
+  const marks = connection.prepare('SELECT n, at FROM pruned ORDER BY n LIMIT ?').all(batch) as {
+    n: number
+    at: number
+  }[]
+  const young = marks.findIndex((mark) => mark.at >= oldest)
+  const floor = (young === -1 ? marks.at(-1) : marks[young - 1])?.n
+  if (floor === undefined) return { deleted: 0, more: false }
+  connection.setMeta('floor', String(Math.max(floor, connection.floor())))
+  connection.prepare('DELETE FROM pruned WHERE n <= ?').run(floor)
+  return { deleted: 0, more: young === -1 && marks.length === batch }
+}

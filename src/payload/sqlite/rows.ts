@@ -1,0 +1,183 @@
+import type { NewRow, Page, ReadRequest, Row, RowKind } from '../engine.js'
+import type { Connection } from './connection.js'
+
+/** The statements on rows, prepared once per connection. */
+export interface Rows {
+  /** Stores one row in a transaction of its own. */
+  insertOne(row: NewRow): Inserted
+  /** Stores rows in order; call it inside a write transaction. */
+  insertMany(rows: readonly NewRow[]): Inserted[]
+  /** One page, from one snapshot. */
+  page(request: ReadRequest): Page
+  ended(keys: readonly string[], n: number): Map<string, number>
+  before(keys: readonly string[], count: number): number
+}
+
+export interface Inserted {
+  readonly n: number
+  readonly stored: boolean
+}
+
+interface StoredRow extends Omit<Row, 'kind'> {
+  readonly kind: number
+}
+
+/** Up to so many keys are looked up one by one in the index; more are filtered out of a scan. */
+const FEW_KEYS = 16
+const SCAN_ROWS = 1000
+/** A page gives up after so many foreign rows, so that a quiet reader never holds the loop for long. */
+const SCANS_PER_PAGE = 4
+
+export function prepareRows(connection: Connection): Rows {
+  const insert = connection.prepare(
+    'INSERT INTO events (key, event, payload, kind, created_at) VALUES (?, ?, ?, ?, ?)',
+  )
+  const selectDedupe = connection.prepare('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?')
+  const insertDedupe = connection.prepare('INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)')
+  const selectRow = connection.prepare(
+    'SELECT id AS n, key, event, payload, kind, created_at AS createdAt FROM events WHERE id = ?',
+  )
+  const selectOfKey = connection.prepare('SELECT id FROM events WHERE key = ? AND id > ? ORDER BY id LIMIT ?')
+  const selectAfter = connection.prepare('SELECT id, key FROM events WHERE id > ? ORDER BY id LIMIT ?')
+  const selectMark = connection.prepare('SELECT n, kind FROM pruned WHERE key = ?')
+  const selectMarks = connection.prepare('SELECT key, n FROM pruned WHERE n > ?')
+  const selectNewest = connection.prepare(
+    'SELECT id AS n, kind FROM events WHERE key = ? AND id <= ? ORDER BY id DESC LIMIT 1',
+  )
+  const selectNth = connection.prepare(
+    'SELECT id FROM events WHERE key = ? AND kind = 0 ORDER BY id DESC LIMIT ?',
+  )
+
+  function insertOne(row: NewRow): Inserted {
+    return row.dedupe === null
+      ? insertRow(row)
+      : connection.transaction('BEGIN IMMEDIATE', () => insertDeduped(row, row.dedupe as string))
+  }
+
+  function insertMany(rows: readonly NewRow[]): Inserted[] {
+    return rows.map((row) => (row.dedupe === null ? insertRow(row) : insertDeduped(row, row.dedupe)))
+  }
+
+  function insertRow(row: NewRow): Inserted {
+    const kind = row.kind === 'end' ? 1 : 0
+    const { lastInsertRowid } = insert.run(row.key, row.event, row.payload, kind, Date.now())
+    return { n: Number(lastInsertRowid), stored: true }
+  }
+
+  function insertDeduped(row: NewRow, dedupe: string): Inserted {
+    const earlier = selectDedupe.get(row.key, dedupe) as { n: number } | undefined
+    if (earlier) return { n: earlier.n, stored: false }
+    const inserted = insertRow(row)
+    insertDedupe.run(inserted.n, row.key, dedupe)
+    return inserted
+  }
+
+  function page(request: ReadRequest): Page {
+    return connection.transaction('BEGIN', () => {
+      const head = connection.head()
+      if (request.after.epoch !== head.epoch) {
+        return { head, from: head.start, to: head.start, rows: [], pruned: new Map(), floor: 0 }
+      }
+      const from = request.after.n
+      const common = { head, from, pruned: marksAfter(request.keys, from), floor: connection.floor() }
+      if (from >= head.n) return { ...common, to: from, rows: [] }
+      const found = request.keys.size <= FEW_KEYS ? idsByKey(request, head.n) : idsByScan(request, head.n)
+      return { ...common, ...fetchRows(found, request.maxBytes) }
+    })
+  }
+
+  /** Payloads are read here, of the asked keys only, and no further than the page may carry. */
+  function fetchRows(found: Found, maxBytes: number): { rows: Row[]; to: number } {
+    const rows: Row[] = []
+    let room = maxBytes
+    for (const id of found.ids) {
+      if (room <= 0) return { rows, to: rows.at(-1)?.n ?? found.to }
+      const row = toRow(selectRow.get(id) as StoredRow)
+      rows.push(row)
+      room -= row.payload.length
+    }
+    return { rows, to: found.to }
+  }
+
+  function idsByKey(request: ReadRequest, head: number): Found {
+    const { maxRows, after } = request
+    const ids: number[] = []
+    for (const key of request.keys) {
+      for (const row of selectOfKey.all(key, after.n, maxRows + 1)) ids.push((row as { id: number }).id)
+    }
+    if (request.keys.size > 1) ids.sort((a, b) => a - b)
+    return ids.length > maxRows ? cut(ids, maxRows) : { ids, to: head }
+  }
+
+  function idsByScan(request: ReadRequest, head: number): Found {
+    const ids: number[] = []
+    let to = request.after.n
+    for (let scan = 0; scan < SCANS_PER_PAGE; scan += 1) {
+      const rows = selectAfter.all(to, SCAN_ROWS) as { id: number; key: string }[]
+      for (const row of rows) {
+        if (!request.keys.has(row.key)) continue
+        if (ids.length === request.maxRows) return cut(ids, request.maxRows)
+        ids.push(row.id)
+      }
+      if (rows.length < SCAN_ROWS) return { ids, to: head }
+      to = (rows.at(-1) as { id: number }).id
+    }
+    return { ids, to }
+  }
+
+  function marksAfter(keys: ReadonlySet<string>, n: number): Map<string, number> {
+    const marks = new Map<string, number>()
+    if (keys.size <= FEW_KEYS) {
+      for (const key of keys) {
+        const mark = selectMark.get(key) as { n: number } | undefined
+        if (mark && mark.n > n) marks.set(key, mark.n)
+      }
+      return marks
+    }
+    for (const row of selectMarks.all(n) as { key: string; n: number }[]) {
+      if (keys.has(row.key)) marks.set(row.key, row.n)
+    }
+    return marks
+  }
+
+  function ended(keys: readonly string[], n: number): Map<string, number> {
+    const ends = new Map<string, number>()
+    for (const key of keys) {
+      const newest = (selectNewest.get(key, n) ?? selectMark.get(key)) as
+        | { n: number; kind: number }
+        | undefined
+      if (newest?.kind === 1 && newest.n <= n) ends.set(key, newest.n)
+    }
+    return ends
+  }
+
+  function before(keys: readonly string[], count: number): number {
+    if (!Number.isFinite(count)) return 0
+    const ids: number[] = []
+    for (const key of new Set(keys)) {
+      for (const row of selectNth.all(key, count)) ids.push((row as { id: number }).id)
+    }
+    ids.sort((a, b) => b - a)
+    const nth = ids[count - 1]
+    return nth === undefined ? 0 : nth - 1
+  }
+
+  return { insertOne, insertMany, page, ended, before }
+}
+
+/** Row numbers to fetch; nothing of the asked keys stands between them up to `to`. */
+interface Found {
+  readonly ids: readonly number[]
+  readonly to: number
+}
+
+function cut(ids: readonly number[], maxRows: number): Found {
+  const kept = ids.slice(0, maxRows)
+  return { ids: kept, to: kept.at(-1) as number }
+}
+
+const KINDS: readonly RowKind[] = ['event', 'end']
+
+function toRow(stored: StoredRow): Row {
+  return { ...stored, kind: KINDS[stored.kind] ?? 'event' }
+}

@@ -1,0 +1,64 @@
+/**
+ * Schema 1. Any language may write here, so the tables refuse what a stream could not send, and old
+ * SQLite (3.7.17) must be able to read the schema: no STRICT, no partial index, no upsert, no JSON.
+ *
+ * `events.kind` is 0 for an event and 1 for the end of a key. `created_at` is milliseconds; the check
+ * catches writers that store seconds, whose rows would look 50 years old to the pruner.
+ * The trigger marks, in the transaction of any DELETE, how far each key was pruned.
+ */
+const NAME = (column: string) => `typeof(${column}) = 'text'
+      AND length(${column}) BETWEEN 1 AND 200
+      AND length(CAST(${column} AS BLOB)) <= 800
+      AND instr(CAST(${column} AS BLOB), x'00') = 0
+      AND ${column} NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'`
+
+const NOW = `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`
+
+export const schema001 = `
+  CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  );
+
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL CHECK (${NAME('key')}),
+    event TEXT CHECK (event IS NULL OR (${NAME('event')}
+      AND event NOT IN ('open', 'error', 'ready', 'reset', 'end', 'hello'))),
+    payload TEXT NOT NULL CHECK (typeof(payload) = 'text'
+      AND length(CAST(payload AS BLOB)) BETWEEN 1 AND 1048576
+      AND instr(CAST(payload AS BLOB), x'00') = 0),
+    kind INTEGER NOT NULL DEFAULT 0 CHECK (kind IN (0, 1)),
+    created_at INTEGER NOT NULL DEFAULT (${NOW})
+      CHECK (typeof(created_at) = 'integer' AND created_at > 1000000000000)
+  );
+  CREATE INDEX events_key ON events (key);
+
+  CREATE TABLE dedupes (
+    n INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    dedupe TEXT NOT NULL,
+    UNIQUE (key, dedupe)
+  );
+
+  CREATE TABLE pruned (
+    key TEXT PRIMARY KEY,
+    n INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL
+  );
+  CREATE INDEX pruned_n ON pruned (n);
+
+  CREATE TRIGGER events_pruned AFTER DELETE ON events BEGIN
+    INSERT OR REPLACE INTO pruned (key, n, kind, at)
+      SELECT OLD.key, OLD.id, OLD.kind, ${NOW}
+      WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE key = OLD.key AND n >= OLD.id);
+    DELETE FROM dedupes WHERE n = OLD.id;
+  END;
+
+  CREATE TRIGGER events_never_altered BEFORE UPDATE ON events BEGIN
+    SELECT RAISE(ABORT, 'a stored event is never altered');
+  END;
+
+  INSERT INTO sqlite_sequence (name, seq) VALUES ('events', 0);
+`

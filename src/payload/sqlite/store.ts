@@ -1,0 +1,111 @@
+import { isAbsolute } from 'node:path'
+import { FileSignalError, quote } from '../../errors.js'
+import type { Hint } from '../../event.js'
+import type { Head, PayloadFactory } from '../engine.js'
+import { isAhead, renew } from './connection.js'
+import { createOpener, type Opened, type Opener } from './opener.js'
+import { createPruner, type Pruner } from './prune.js'
+import { type AppendQueue, createQueue } from './queue.js'
+
+export interface SqliteOptions {
+  /** Absolute path of the store. Default: the instance's `database`. */
+  database?: string
+}
+
+/**
+ * Keeps events in one SQLite file, the default engine: durable, shared by all processes of one machine,
+ * and committed before `signal()` returns where the store is free.
+ *
+ * The on-disk contract for other languages is docs/protocol.md.
+ */
+export function sqlite(options: SqliteOptions = {}): PayloadFactory {
+  const { database } = options
+  if (database !== undefined && !isAbsolute(database)) {
+    throw new FileSignalError('OPTION_INVALID', `sqlite database is ${quote(database)}`, {
+      remedy: 'use an absolute path',
+    })
+  }
+  return (site) => {
+    let parts: { opener: Opener; queue: AppendQueue; pruner: Pruner } | null = null
+    let closed = false
+
+    /** Paths are resolved at first use, so that creating an instance does no I/O. */
+    function use(): NonNullable<typeof parts> {
+      if (closed) throw new FileSignalError('CLOSED', 'the store is closed')
+      if (parts === null) {
+        const opener = createOpener(database ?? site.database(), site)
+        parts = { opener, queue: createQueue(opener), pruner: createPruner(opener) }
+      }
+      return parts
+    }
+
+    return {
+      name: 'sqlite',
+      commitsOnCall: true,
+      append: async (rows) => {
+        const { queue, pruner } = use()
+        const appended = queue.append(rows)
+        pruner.consider(site.report)
+        return appended
+      },
+      head: async () => use().opener.run((opened) => current(opened, site.newestSignal)),
+      read: async (request) => {
+        const { opener, pruner } = use()
+        pruner.consider(site.report)
+        return opener.run((opened) => {
+          current(opened, site.newestSignal)
+          return opened.rows.page(request)
+        })
+      },
+      ended: async (keys, n) => use().opener.run((opened) => opened.rows.ended(keys, n)),
+      before: async (keys, count) => use().opener.run((opened) => opened.rows.before(keys, count)),
+      prune: async (onProgress) => use().pruner.prune(onProgress),
+      stats: async () => {
+        const { opener } = use()
+        return opener.run(({ connection }) => {
+          const count = (sql: string) => (connection.prepare(sql).get() as { n: number }).n
+          return {
+            engine: 'sqlite',
+            epoch: connection.epoch(),
+            head: connection.head().n,
+            rows: count('SELECT count(*) AS n FROM events'),
+            keys: count('SELECT count(DISTINCT key) AS n FROM events'),
+            bytes: connection.bytes(),
+            retention: connection.retention(),
+            place: opener.path,
+          }
+        })
+      },
+      close: async () => {
+        closed = true
+        if (parts === null) return
+        const { opener, queue, pruner } = parts
+        parts = null
+        await queue.drained()
+        await pruner.idle()
+        opener.close()
+      },
+    }
+  }
+}
+
+/**
+ * The head, after making sure that the store was not put back to an earlier state in its own file: then
+ * its head is below what this process has seen, or below the newest signal. The hint is read first,
+ * since rows are committed before they are signalled.
+ */
+function current(opened: Opened, newestSignal: () => Hint | null): Head {
+  const { connection } = opened
+  const hint = newestSignal()
+  const head = connection.head()
+  if (head.n >= opened.known && !isAhead(connection, hint, head)) {
+    opened.known = head.n
+    return head
+  }
+  return connection.transaction('BEGIN IMMEDIATE', () => {
+    if (connection.head().n < opened.known || isAhead(connection, hint)) renew(connection, hint)
+    const renewed = connection.head()
+    opened.known = renewed.n
+    return renewed
+  })
+}
