@@ -1,0 +1,19 @@
+import { createFileSignal } from 'file-signal'
+
+/** file-signal with its defaults, behind the same few calls as the bare design. */
+export function openFileSignal(folder) {
+  const events = createFileSignal({
+    root: folder,
+    // The replay of 100,000 events needs them kept; everything else is as a user gets it.
+    retention: { maxPerKey: false },
+  })
+  const keyOf = (request) => new URL(request.url, 'http://localhost').searchParams.get('key')
+  const live = events.handler(keyOf)
+  const replaying = events.handler(keyOf, { replay: 'all' })
+  return {
+    signal: events.signal,
+    signalMany: events.signalMany,
+    handler: (request, response) => (request.url.includes('&replay') ? replaying : live)(request, response),
+    close: events.close,
+  }
+}

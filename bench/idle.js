@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openCrowd } from './clients.js'
+import { line } from './table.js'
+import { startWorker } from './workers.js'
+
+/** What streams cost while nothing happens, heartbeats included. */
+export async function measureIdle({ quick, rounds, turns }) {
+  const size = quick ? 500 : 2000
+  const seconds = quick ? 16 : 20
+  const cpu = { raw: [], ours: [] }
+  const memory = { raw: [], ours: [] }
+  // A round is long and its processes are fresh, so three are enough.
+  for (let round = 0; round < Math.min(rounds, 3); round += 1) {
+    const [first, second] = turns(['raw', 'ours'], round)
+    const results = [await openIdle(first, size), await openIdle(second, size)]
+    await sleep(seconds * 1000)
+    for (const idle of results) {
+      const cost = await idle.end()
+      cpu[idle.name].push((cost.cpu / cost.elapsed) * 100)
+      memory[idle.name].push(cost.bytes / size / 1024)
+    }
+  }
+  const extra = memory.ours.map((bytes, round) => bytes - memory.raw[round])
+  return {
+    title: `Idle: ${size} open streams for ${seconds} s`,
+    other: 'raw http',
+    lines: [
+      line('CPU, % of a core', { ours: cpu.ours, other: cpu.raw, target: { value: 1, unit: '%' } }),
+      line('memory, KiB a stream', { ours: memory.ours, other: memory.raw }),
+      line('more than raw http, KiB a stream', { ours: extra, target: { value: 4, unit: 'KiB' } }),
+    ],
+  }
+}
+
+async function openIdle(name, size) {
+  const folder = mkdtempSync(join(tmpdir(), `file-signal-bench-${name}-`))
+  const server = startWorker('server.js', name, folder)
+  const port = await server.ask('port')
+  // Code and buffers that come with the first streams are not a price per stream. They stay open:
+  // what closed streams leave behind would be used again, and hide the price of the next ones.
+  const first = await openCrowd(port, '/?key=idle', 500)
+  await sleep(500)
+  const before = await server.ask('memory')
+  const crowd = await openCrowd(port, '/?key=idle', size)
+  await sleep(500)
+  await server.ask('memory')
+  const cpuBefore = await server.ask('cpu')
+  const start = performance.now()
+  return {
+    name,
+    async end() {
+      const cpu = (await server.ask('cpu')) - cpuBefore
+      const elapsed = (performance.now() - start) * 1000
+      const bytes = (await server.ask('memory')) - before
+      first.close()
+      crowd.close()
+      await server.end()
+      rmSync(folder, { recursive: true, force: true })
+      return { cpu, elapsed, bytes }
+    },
+  }
+}
