@@ -18,6 +18,8 @@ export interface PayloadEngine {
   readonly name: string
   /** True where a free store has committed before `append` returns its promise. */
   readonly commitsOnCall: boolean
+  /** True where other processes see the same rows, so that they must be woken. */
+  readonly shared: boolean
   /**
    * Stores rows in order, all or none. Resolves with one entry per row. A row whose `dedupe` is
    * taken is not stored: its entry carries the earlier row's number and `stored: false`.

@@ -1,6 +1,7 @@
 import { renameSync, rmSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { codeOf, FileSignalError, quote } from '../../errors.js'
+import type { Cursor } from '../../event.js'
 import { lookAt } from '../../folders.js'
 import type { PayloadSite } from '../engine.js'
 import { type Connection, connect, Damaged, inodeOf, Leftovers } from './connection.js'
@@ -12,15 +13,24 @@ import { prepareRows, type Rows } from './rows.js'
 export interface Opened {
   readonly connection: Connection
   readonly rows: Rows
-  /** The highest head that was seen through this connection. */
-  known: number
+  /** The newest head that was seen through this connection, and when, by the monotonic clock. */
+  known: Cursor
+  knownAt: number
 }
+
+/** Thrown after a commit into a file that no longer stands at the path. */
+export class Moved extends Error {}
 
 /** Keeps one connection to whatever file stands at the store's path. */
 export interface Opener {
   readonly path: string
-  /** Runs a function on the store as it stands at the path now. Never waits; throws SQLITE_BUSY, `Leftovers`, ... */
-  attempt<T>(fn: (opened: Opened) => T): T
+  /**
+   * Runs a function on the store. Never waits; throws SQLITE_BUSY, `Leftovers`, `Damaged`, ...
+   *
+   * With `look` the store is first made sure to be the one at the path; a function that looks by itself
+   * afterwards saves that, and throws `Moved`.
+   */
+  attempt<T>(fn: (opened: Opened) => T, look?: boolean): T
   /** Does what must be done before another attempt: waits, clears leftovers, sets a damaged store aside. */
   recover(error: unknown, round: number): Promise<void>
   /** Runs a function as soon as the store lets it. Rejects with STORE_BUSY after `patience` milliseconds. */
@@ -39,12 +49,17 @@ export function createOpener(path: string, site: PayloadSite): Opener {
   /** A connection whose file is gone from the path: kept until its leftovers were told from the new store's. */
   let orphan: Connection | null = null
 
-  function open(): Opened {
-    if (opened?.connection.moved()) disown()
+  function open(look: boolean): Opened {
+    if (opened && look && opened.connection.moved()) disown()
     if (opened) return opened
     if (orphan && isStale(orphan)) throw new Leftovers(path)
     const connection = connect(path, site)
-    opened = { connection, rows: prepareRows(connection), known: 0 }
+    opened = {
+      connection,
+      rows: prepareRows(connection),
+      known: connection.head(),
+      knownAt: performance.now(),
+    }
     orphan?.close()
     orphan = null
     if (connection.network) {
@@ -65,13 +80,14 @@ export function createOpener(path: string, site: PayloadSite): Opener {
     return wal !== null && connection.walInode !== 0 && wal.ino === connection.walInode && connection.moved()
   }
 
-  function attempt<T>(fn: (opened: Opened) => T): T {
-    const start = performance.now()
+  function attempt<T>(fn: (opened: Opened) => T, look = true): T {
+    let firstFailure = 0
     for (;;) {
       try {
-        return fn(open())
+        return fn(open(look || firstFailure > 0))
       } catch (error) {
-        if (isBusy(error) && performance.now() - start < SPIN) continue
+        firstFailure ||= performance.now()
+        if (isBusy(error) && performance.now() - firstFailure < SPIN) continue
         if (error instanceof FileSignalError || isBusy(error)) throw error
         if (error instanceof Leftovers || error instanceof Damaged) throw error
         // Whatever SQLite says about a file that is no longer at the path: look at the one that is.

@@ -1,7 +1,7 @@
 import type { Appended, NewRow } from '../engine.js'
 import { renew } from './connection.js'
 import { toFault } from './fault.js'
-import { type Opened, type Opener, PATIENCE } from './opener.js'
+import { Moved, type Opened, type Opener, PATIENCE } from './opener.js'
 import type { Inserted } from './rows.js'
 
 /** Appends in the order of the calls, whatever the store is doing. */
@@ -19,6 +19,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+/** Asking for the epoch costs a tenth of an insert; an id that is late with a new one leads to a reset, no worse. */
+const EPOCH_TRUST = 100
 /** Waiting calls share one transaction up to this many rows: it holds the loop for about 5 ms. */
 const ROWS_PER_FLUSH = 1000
 
@@ -101,7 +103,7 @@ export function createQueue(opener: Opener): AppendQueue {
   }
 }
 
-/** Commits one call's rows, again where the file was found gone from the path right after the commit. */
+/** Commits one call's rows. */
 function commit(opener: Opener, rows: readonly NewRow[]): Appended {
   return opener.attempt((opened) => {
     const single = rows.length === 1 ? rows[0] : undefined
@@ -109,7 +111,7 @@ function commit(opener: Opener, rows: readonly NewRow[]): Appended {
       ? [opened.rows.insertOne(single)]
       : opened.connection.transaction('BEGIN IMMEDIATE', () => opened.rows.insertMany(rows))
     return acknowledge(opened, inserted)
-  })
+  }, false)
 }
 
 function commitBatch(opener: Opener, batch: readonly Waiting[]): Appended[] {
@@ -118,21 +120,31 @@ function commitBatch(opener: Opener, batch: readonly Waiting[]): Appended[] {
       batch.map((call) => opened.rows.insertMany(call.rows)),
     )
     return inserted.map((rows) => acknowledge(opened, rows))
-  })
+  }, false)
 }
 
 /**
  * Tells what was stored, if it was stored in the file at the path: a handle on a deleted or renamed
- * file goes on committing without error, so the throw makes `attempt` store it again in the new one.
+ * file goes on committing without error, so `Moved` makes `attempt` store it again in the new one.
  */
 function acknowledge(opened: Opened, rows: readonly Inserted[]): Appended {
-  const { connection } = opened
-  if (connection.moved()) throw new Error('the store was replaced during the commit')
-  const numbers = rows.filter((row) => row.stored).map((row) => row.n)
-  const first = numbers[0]
-  if (first !== undefined && first <= opened.known) {
+  if (opened.connection.moved()) throw new Moved()
+  const first = rows.find((row) => row.stored)
+  const last = rows.findLast((row) => row.stored)
+  if (first && last) noteHead(opened, first.n, last.n)
+  return { epoch: opened.known.epoch, rows }
+}
+
+/** A number that was seen before means that an older state was put back into the file. */
+function noteHead(opened: Opened, first: number, last: number): void {
+  const { connection, known } = opened
+  const now = performance.now()
+  if (first <= known.n) {
     connection.transaction('BEGIN IMMEDIATE', () => renew(connection, null, first - 1))
+  } else if (now - opened.knownAt < EPOCH_TRUST) {
+    opened.known = { epoch: known.epoch, n: last }
+    return
   }
-  opened.known = numbers.at(-1) ?? opened.known
-  return { epoch: connection.epoch(), rows }
+  opened.known = { epoch: connection.epoch(), n: last }
+  opened.knownAt = now
 }

@@ -42,6 +42,7 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
     return {
       name: 'sqlite',
       commitsOnCall: true,
+      shared: true,
       append: async (rows) => {
         const { queue, pruner } = use()
         const appended = queue.append(rows)
@@ -97,15 +98,16 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
 function current(opened: Opened, newestSignal: () => Hint | null): Head {
   const { connection } = opened
   const hint = newestSignal()
-  const head = connection.head()
-  if (head.n >= opened.known && !isAhead(connection, hint, head)) {
-    opened.known = head.n
-    return head
+  const isRestored = (head: Head): boolean =>
+    (head.epoch === opened.known.epoch && head.n < opened.known.n) || isAhead(connection, hint, head)
+  let head = connection.head()
+  if (isRestored(head)) {
+    head = connection.transaction('BEGIN IMMEDIATE', () => {
+      if (isRestored(connection.head())) renew(connection, hint)
+      return connection.head()
+    })
   }
-  return connection.transaction('BEGIN IMMEDIATE', () => {
-    if (connection.head().n < opened.known || isAhead(connection, hint)) renew(connection, hint)
-    const renewed = connection.head()
-    opened.known = renewed.n
-    return renewed
-  })
+  opened.known = head
+  opened.knownAt = performance.now()
+  return head
 }

@@ -1,0 +1,157 @@
+import type { IncomingMessage } from 'node:http'
+import { FileSignalError } from './errors.js'
+import type { Keys } from './http/keys.js'
+import {
+  createKoaRoutes,
+  createKoaStream,
+  type KoaContext,
+  type KoaMiddleware,
+  type KoaRoutes,
+  type KoaRoutesOptions,
+} from './http/koa.js'
+import { createHandler, type NodeHandler, type NodeRequest } from './http/node.js'
+import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
+import { createPaths } from './paths.js'
+import type { PayloadEngine, PayloadStats, PruneResult } from './payload/engine.js'
+import { sqlite } from './payload/sqlite/store.js'
+import { createPublisher, type Receipt, type SignalCall, type SignalEntry } from './publisher.js'
+import { createReport } from './report.js'
+import type { SignalEngine } from './signal/engine.js'
+import { fileSignal } from './signal/file.js'
+import { memorySignal } from './signal/memory.js'
+import { createStreams, type StreamStats } from './stream/streams.js'
+import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
+
+/** One instance: a store, a way to wake, and the streams of this process. */
+export interface FileSignal extends AsyncDisposable {
+  /**
+   * Publishes one event. With SQLite and a free store the row is committed before the call returns.
+   *
+   * Rejects with KEY_INVALID, EVENT_INVALID, DEDUPE_INVALID, PAYLOAD_INVALID, PAYLOAD_TOO_LARGE,
+   * OPTION_INVALID, or a STORE_ code; then nothing was stored. A wake-up that fails rejects nothing.
+   */
+  signal(...call: SignalCall): Promise<Receipt>
+  /** Publishes many in one transaction with one wake-up: all of them, or none. */
+  signalMany(entries: readonly SignalEntry[]): Promise<Receipt[]>
+  /** Ends a key: its streams get `[DONE]` and close, reconnects get 204, until the next `signal(key)`. */
+  end(key: string): Promise<Receipt>
+  /** Koa middleware that streams the events of `keys`. */
+  stream(keys: Keys<KoaContext>, options?: StreamOptions<KoaContext>): KoaMiddleware
+  /** The same for node:http, Express and Fastify (on the raw request and response). */
+  handler<Request extends NodeRequest = IncomingMessage>(
+    keys: Keys<Request>,
+    options?: StreamOptions<Request>,
+  ): NodeHandler<Request>
+  /** A @koa/router Router: `/stream/KEY.sse` and `/stream.sse?key=A&key=B`. `authorize` is required. */
+  routes(options: KoaRoutesOptions): KoaRoutes
+  /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
+  subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
+  /** Deletes what retention no longer keeps; this also happens by itself. */
+  prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult>
+  stats(): Promise<FileSignalStats>
+  /** Ends the streams, finishes waiting calls, lets go of every file. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What `stats()` tells. Compare `root` in two processes that do not hear each other. */
+export interface FileSignalStats {
+  readonly root: { readonly path: string; readonly rule: string } | null
+  readonly store: PayloadStats
+  readonly signal: { readonly engine: string; readonly file: string | null }
+  readonly streams: StreamStats
+}
+
+/**
+ * Creates an instance. Does no I/O: files are made, found and opened at first use.
+ *
+ * Throws OPTION_INVALID. An event's way: publisher → payload engine → signal engine → (another process)
+ * → tailer → streams.
+ */
+export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
+  const settings = validateOptions(options)
+  const report = createReport(settings.onError)
+  const paths = createPaths(settings)
+  const { mode, group, retention } = settings
+  let closing: Promise<void> | null = null
+
+  const payload = lazily((): PayloadEngine => {
+    const newestSignal = () => signal().newest?.() ?? null
+    const create = settings.payload ?? sqlite()
+    return create({ database: paths.database, mode, group, retention, newestSignal, report })
+  })
+  const signal = lazily((): SignalEngine => {
+    // Rows that no other process sees need no file to wake it.
+    const create = settings.signal ?? (payload().shared ? fileSignal() : memorySignal())
+    return create({ signalFile: paths.signalFile, mode, group, report })
+  })
+  const open = <T>(part: () => T): T => {
+    if (closing) throw new FileSignalError('CLOSED', 'this instance was closed')
+    return part()
+  }
+
+  const streams = createStreams({ payload, signal, settings, report })
+  const publisher = createPublisher({
+    payload: () => open(payload),
+    signal,
+    payloadLimit: settings.payloadLimit,
+    onCommit: () => streams.wake('local'),
+  })
+  const http = { streams, settings, report }
+
+  async function stats(): Promise<FileSignalStats> {
+    const store = await open(payload).stats()
+    const { name } = signal()
+    const usesFiles = settings.payload === null || (settings.signal === null && payload().shared)
+    return {
+      root: usesFiles ? paths.root() : null,
+      store,
+      signal: { engine: name, file: name === 'file' ? paths.signalFile() : null },
+      streams: streams.stats(),
+    }
+  }
+
+  async function closeAll(): Promise<void> {
+    await streams.close()
+    await payload.made?.close()
+    await signal.made?.close()
+  }
+
+  const close = (): Promise<void> => {
+    closing ??= closeAll()
+    return closing
+  }
+
+  return {
+    ...publisher,
+    stream: (keys, streamOptions) => createKoaStream(http, keys, streamOptions),
+    handler: (keys, streamOptions) => createHandler(http, keys, streamOptions),
+    routes: (routesOptions) => createKoaRoutes(http, routesOptions),
+    subscribe: (keys, subscribeOptions) => open(() => streams.subscribe(keys, subscribeOptions)),
+    prune: async (onProgress) => open(payload).prune(onProgress),
+    stats,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+const defaultInstance = lazily(createFileSignal)
+
+/** Publishes one event with the default instance: zero configuration. See `FileSignal.signal`. */
+export async function signal(...call: SignalCall): Promise<Receipt> {
+  return defaultInstance().signal(...call)
+}
+
+interface Lazy<T> {
+  (): T
+  /** The thing, where it was made already. */
+  made: T | null
+}
+
+function lazily<T>(make: () => T): Lazy<T> {
+  const get: Lazy<T> = () => {
+    get.made ??= make()
+    return get.made
+  }
+  get.made = null
+  return get
+}

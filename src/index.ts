@@ -1,0 +1,34 @@
+export { ERRORS, type ErrorCode, FileSignalError } from './errors.js'
+export type { Event } from './event.js'
+export {
+  createFileSignal,
+  type FileSignal,
+  type FileSignalStats,
+  signal,
+} from './file-signal.js'
+export type { Keys } from './http/keys.js'
+export type { KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } from './http/koa.js'
+export type { NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
+export type {
+  Duration,
+  FileSignalOptions,
+  Retention,
+  RetentionOptions,
+  Size,
+  StreamOptions,
+} from './options.js'
+export type {
+  PayloadEngine,
+  PayloadFactory,
+  PayloadSite,
+  PayloadStats,
+  PruneResult,
+} from './payload/engine.js'
+export { memory } from './payload/memory.js'
+export { type SqliteOptions, sqlite } from './payload/sqlite/store.js'
+export type { Receipt, SignalEntry, SignalOptions } from './publisher.js'
+export type { SignalEngine, SignalFactory, SignalListener, SignalSite, WakeKind } from './signal/engine.js'
+export { fileSignal } from './signal/file.js'
+export { memorySignal } from './signal/memory.js'
+export type { StreamStats } from './stream/streams.js'
+export type { SubscribeOptions, Subscriber } from './stream/subscribe.js'

@@ -1,0 +1,146 @@
+import { FileSignalError, quote } from './errors.js'
+import { type Cursor, checkDedupe, checkEvent, checkKey, encodePayload, formatId } from './event.js'
+import type { Appended, NewRow, PayloadEngine } from './payload/engine.js'
+import type { SignalEngine } from './signal/engine.js'
+
+/** What `signal()` takes beside key and payload. */
+export interface SignalOptions {
+  /** SSE event name; without one browsers get a plain message. */
+  event?: string | null
+  /** Stores one row however often it is retried: the first payload of this key and dedupe key wins. */
+  dedupe?: string | null
+}
+
+/** One entry of `signalMany()`; without `payload` null is stored. */
+export interface SignalEntry extends SignalOptions {
+  key: string
+  payload?: unknown
+}
+
+/** The stored row: its id, and false in `stored` where `dedupe` found an earlier one. */
+export interface Receipt {
+  readonly id: string
+  readonly stored: boolean
+}
+
+/** The first half of an event's way: validate, store, wake. */
+export interface Publisher {
+  signal(...call: SignalCall): Promise<Receipt>
+  signalMany(entries: readonly SignalEntry[]): Promise<Receipt[]>
+  end(key: string): Promise<Receipt>
+}
+
+/** Arguments of `signal()`: a payload that is left out is null, one that is undefined is refused. */
+export type SignalCall = [key: string, payload?: unknown, options?: SignalOptions]
+
+export interface PublisherSite {
+  readonly payload: () => PayloadEngine
+  readonly signal: () => SignalEngine
+  readonly payloadLimit: number
+  /** Called when rows of this process were committed. */
+  readonly onCommit: () => void
+}
+
+export function createPublisher(site: PublisherSite): Publisher {
+  const raise = createRaise(site)
+
+  async function publish(rows: readonly NewRow[]): Promise<Receipt[]> {
+    if (rows.length === 0) return []
+    const appended = await site.payload().append(rows)
+    const newest = appended.rows.findLast((row) => row.stored)
+    if (newest) raise({ epoch: appended.epoch, n: newest.n })
+    return receipts(appended)
+  }
+
+  return {
+    signal: async (...call) => {
+      const [key, payload, options] = call
+      const entry = { ...checkOptions(options), key, payload: call.length > 1 ? payload : null }
+      return first(await publish([toRow(entry, site.payloadLimit)]))
+    },
+    signalMany: async (entries) => publish(toRows(entries, site.payloadLimit)),
+    end: async (key) =>
+      first(await publish([{ key: checkKey(key), event: null, payload: 'null', kind: 'end', dedupe: null }])),
+  }
+}
+
+/** One wake-up for all that was committed in one go; the row is safe, so this may come a moment later. */
+function createRaise(site: PublisherSite): (head: Cursor) => void {
+  let newest: Cursor | null = null
+  return (head) => {
+    if (newest === null) {
+      queueMicrotask(() => {
+        if (newest) site.signal().raise(newest)
+        newest = null
+        site.onCommit()
+      })
+    }
+    newest = head
+  }
+}
+
+function toRows(entries: readonly SignalEntry[], limit: number): NewRow[] {
+  if (!Array.isArray(entries)) {
+    throw new FileSignalError('BATCH_INVALID', `signalMany() was given ${quote(entries)}`)
+  }
+  return entries.map((entry: unknown, i) => {
+    try {
+      return toRow(checkEntry(entry), limit)
+    } catch (error) {
+      throw error instanceof FileSignalError ? inEntry(error, i) : error
+    }
+  })
+}
+
+function toRow(entry: SignalEntry, limit: number): NewRow {
+  return {
+    key: checkKey(entry.key),
+    event: checkEvent(entry.event),
+    payload: encodePayload('payload' in entry ? entry.payload : null, limit),
+    kind: 'event',
+    dedupe: checkDedupe(entry.dedupe),
+  }
+}
+
+function checkEntry(entry: unknown): SignalEntry {
+  if (typeof entry === 'object' && entry !== null && 'key' in entry) {
+    refuseUnknown(entry, ENTRY_NAMES)
+    return entry as SignalEntry
+  }
+  throw new FileSignalError('BATCH_INVALID', `${quote(entry)} is not an object with a key`)
+}
+
+const OPTION_NAMES = ['event', 'dedupe']
+const ENTRY_NAMES = ['key', 'payload', ...OPTION_NAMES]
+
+function checkOptions(options: unknown): SignalOptions {
+  if (options === undefined) return {}
+  if (typeof options !== 'object' || options === null) {
+    throw new FileSignalError('OPTION_INVALID', `signal options are ${quote(options)}, not an object`)
+  }
+  refuseUnknown(options, OPTION_NAMES)
+  return options
+}
+
+function refuseUnknown(given: object, known: readonly string[]): void {
+  for (const name in given) {
+    if (known.includes(name)) continue
+    throw new FileSignalError('OPTION_INVALID', `signal has no option ${quote(name)}`, {
+      remedy: `known are ${known.join(', ')}`,
+    })
+  }
+}
+
+/** Says which entry of a batch is bad; nothing of the batch was stored. */
+function inEntry(error: FileSignalError, i: number): FileSignalError {
+  const what = error.message.slice(error.code.length + 2, -error.remedy.length - 3)
+  return new FileSignalError(error.code, `entry ${i}: ${what}`, { cause: error, remedy: error.remedy })
+}
+
+function receipts(appended: Appended): Receipt[] {
+  return appended.rows.map(({ n, stored }) => ({ id: formatId(appended.epoch, n), stored }))
+}
+
+function first(list: readonly Receipt[]): Receipt {
+  return list[0] as Receipt
+}
