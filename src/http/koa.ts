@@ -1,6 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { StreamOptions } from '../options.js'
-import type { Keys } from './keys.js'
+import { createRequire } from 'node:module'
+import { FileSignalError, quote } from '../errors.js'
+import { checkEvent } from '../event.js'
+import { type StreamOptions, validateStream } from '../options.js'
+import { isGone, setStreamHeaders } from '../stream/connection.js'
+import { admit, lastEventIdOf } from './admission.js'
+import { createKeySource, type Keys } from './keys.js'
 import type { HttpSite } from './node.js'
 
 /** What is used of Koa's context. */
@@ -10,10 +15,14 @@ export interface KoaBase {
   readonly method: string
   status: number
   body: unknown
-  respond?: boolean
+  respond?: boolean | undefined
+  compress?: boolean | undefined
 }
 
-/** The context as callbacks see it; annotate your callback with Koa's own type to see more. */
+/**
+ * The context as callbacks see it. `params` are the router's. Annotate your callback with a type of
+ * Koa's own to see more: `(ctx: Context) => ctx.session.user`.
+ */
 export interface KoaContext extends KoaBase {
   readonly url: string
   readonly path: string
@@ -24,11 +33,15 @@ export interface KoaContext extends KoaBase {
   get(field: string): string
 }
 
-export type KoaMiddleware<Context = KoaBase> = (ctx: Context, next: () => Promise<unknown>) => Promise<void>
+export type KoaMiddleware<Context = KoaContext> = (
+  ctx: Context,
+  next: () => Promise<unknown>,
+) => Promise<void>
 
-export interface KoaRoutesOptions<Context = KoaContext> extends StreamOptions<Context> {
+export interface KoaRoutesOptions<Context extends KoaBase = KoaContext> extends StreamOptions<Context> {
   /** What the paths begin with, for example `/events`. Default: nothing. */
   prefix?: string
+  /** Asked at each connect, with the keys that the browser named: without it everybody could read every key. */
   authorize: NonNullable<StreamOptions<Context>['authorize']>
 }
 
@@ -38,12 +51,104 @@ export interface KoaRoutes {
   allowedMethods(): KoaMiddleware
 }
 
-/** Koa middleware that streams the events of `keys`. Throws KEY_INVALID, EVENT_INVALID, OPTION_INVALID when made. */
-export declare function createKoaStream(
-  site: HttpSite,
-  keys: Keys<KoaContext>,
-  options?: StreamOptions<KoaContext>,
-): KoaMiddleware
+interface Router<Context> extends KoaRoutes {
+  get(path: string, middleware: KoaMiddleware<Context>): unknown
+}
 
-/** Ready-made routes. Throws OPTION_INVALID without `authorize`, LIBRARY_MISSING without @koa/router. */
-export declare function createKoaRoutes(site: HttpSite, options: KoaRoutesOptions): KoaRoutes
+/**
+ * Koa middleware that streams the events of `keys` to GET, answers HEAD, and leaves other methods to
+ * what comes after it. It returns once the stream is open or refused.
+ *
+ * Throws KEY_INVALID, EVENT_INVALID and OPTION_INVALID when it is made. What `keys` and `authorize`
+ * throw goes the way of all errors in Koa.
+ */
+export function createKoaStream<Context extends KoaBase = KoaContext>(
+  site: HttpSite,
+  keys: Keys<Context>,
+  options: StreamOptions<Context> = {},
+): KoaMiddleware<Context> {
+  const plan = validateStream(options, site.settings, checkEvent)
+  const source = createKeySource(keys)
+
+  return async (ctx, next) => {
+    if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+      await next()
+      return
+    }
+    const admission = await admit(ctx.req, ctx, source, plan)
+    if ('status' in admission) return refuse(ctx, admission.status, admission.text)
+    // From here on the response is ours: Koa would send a body of its own, and wait for its end.
+    ctx.respond = false
+    ctx.compress = false
+    if (ctx.method === 'HEAD') return answerHead(ctx.res)
+    const lastEventId = lastEventIdOf(ctx.req)
+    const outcome = await site.streams.open({ response: ctx.res, keys: admission.keys, lastEventId, plan })
+    if (outcome === 'over') {
+      ctx.respond = true
+      ctx.res.setHeader('Cache-Control', 'no-store')
+      ctx.status = 204
+    }
+  }
+}
+
+/**
+ * A router with `GET {prefix}/stream/KEY.sse`, and `GET {prefix}/stream.sse?key=A&key=B` for several
+ * keys, all URL-encoded.
+ *
+ * Throws OPTION_INVALID without `authorize`, LIBRARY_MISSING where @koa/router is not installed.
+ */
+export function createKoaRoutes<Context extends KoaBase = KoaContext>(
+  site: HttpSite,
+  options: KoaRoutesOptions<Context>,
+): KoaRoutes {
+  const { prefix = '', ...streamOptions } = options ?? {}
+  if (typeof streamOptions.authorize !== 'function') {
+    throw new FileSignalError('OPTION_INVALID', 'routes() was given no authorize', {
+      remedy: 'pass { authorize: (ctx, keys) => ... }, which decides who may listen to which keys',
+    })
+  }
+  if (typeof prefix !== 'string' || !/^(\/.*[^/])?$/.test(prefix)) {
+    throw new FileSignalError('OPTION_INVALID', `prefix is ${quote(prefix)}`, {
+      remedy: 'use a path such as "/events"',
+    })
+  }
+  const router = loadRouter<KoaContext & Context>(prefix)
+  const streamOf = (keys: (ctx: KoaContext) => string | string[] | undefined) =>
+    createKoaStream<KoaContext & Context>(site, keys, streamOptions)
+  router.get(
+    '/stream/:key.sse',
+    streamOf((ctx) => ctx.params.key),
+  )
+  router.get(
+    '/stream.sse',
+    streamOf((ctx) => ctx.query.key),
+  )
+  return router
+}
+
+function answerHead(res: ServerResponse): void {
+  if (isGone(res)) return
+  setStreamHeaders(res)
+  res.end()
+}
+
+function refuse(ctx: KoaBase, status: number, text: string): void {
+  if (isGone(ctx.res)) return
+  ctx.res.setHeader('Cache-Control', 'no-store')
+  ctx.status = status
+  ctx.body = text
+}
+
+function loadRouter<Context>(prefix: string): Router<Context> {
+  const require = createRequire(import.meta.url)
+  let Constructor: new (options: { prefix?: string }) => Router<Context>
+  try {
+    Constructor = require('@koa/router')
+  } catch (cause) {
+    throw new FileSignalError('LIBRARY_MISSING', 'routes() needs @koa/router, which cannot be loaded', {
+      cause,
+      remedy: 'run: npm install @koa/router',
+    })
+  }
+  return new Constructor(prefix ? { prefix } : {})
+}

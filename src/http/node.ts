@@ -1,9 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { FileSignalError } from '../errors.js'
-import type { StreamOptions, StreamSettings } from '../options.js'
+import { checkEvent } from '../event.js'
+import { type StreamOptions, type StreamSettings, validateStream } from '../options.js'
+import { isGone, type Outgoing, setStreamHeaders } from '../stream/connection.js'
+import { asReported } from '../stream/outage.js'
 import type { Streams } from '../stream/streams.js'
-import type { Keys } from './keys.js'
+import { admit, lastEventIdOf } from './admission.js'
+import { createKeySource, type Keys } from './keys.js'
 
 /** What the HTTP side is built on. */
 export interface HttpSite {
@@ -16,14 +20,59 @@ export type NodeRequest = IncomingMessage | Http2ServerRequest
 export type NodeResponse = ServerResponse | Http2ServerResponse
 export type NodeHandler<Request> = (req: Request, res: NodeResponse) => Promise<void>
 
+const METHODS = 'GET, HEAD, OPTIONS'
+
 /**
  * A handler for node:http, node:http2, Express and Fastify's raw request.
  *
  * Throws KEY_INVALID, EVENT_INVALID and OPTION_INVALID when it is made. The promise resolves once
- * the stream is open or refused, and never rejects.
+ * the stream is open or refused, and never rejects: where `keys` or `authorize` throw, the client
+ * gets 500 and `report` a STREAM_FAILED.
  */
-export declare function createHandler<Request extends NodeRequest = IncomingMessage>(
+export function createHandler<Request extends NodeRequest = IncomingMessage>(
   site: HttpSite,
   keys: Keys<Request>,
-  options?: StreamOptions<Request>,
-): NodeHandler<Request>
+  options: StreamOptions<Request> = {},
+): NodeHandler<Request> {
+  const plan = validateStream(options, site.settings, checkEvent)
+  const source = createKeySource(keys)
+
+  async function handle(req: Request, res: Outgoing): Promise<void> {
+    const admission = await admit(req, req, source, plan)
+    if ('status' in admission) return answer(res, admission.status, admission.text)
+    if (isGone(res)) return
+    if (req.method === 'HEAD') {
+      setStreamHeaders(res)
+      res.end()
+      return
+    }
+    const lastEventId = lastEventIdOf(req)
+    const outcome = await site.streams.open({ response: res, keys: admission.keys, lastEventId, plan })
+    if (outcome === 'over') answer(res, 204)
+  }
+
+  return async (req, res) => {
+    if (req.method === 'OPTIONS') return answer(res, 204, '', { Allow: METHODS })
+    if (req.method !== 'GET' && req.method !== 'HEAD') {
+      return answer(res, 405, 'Method not allowed\n', { Allow: METHODS })
+    }
+    try {
+      await handle(req, res)
+    } catch (error) {
+      site.report(asReported(error, 'keys or authorize of a stream threw'))
+      answer(res, 500, 'Internal server error\n')
+    }
+  }
+}
+
+function answer(res: Outgoing, status: number, text = '', headers: Record<string, string> = {}): void {
+  if (isGone(res) || res.headersSent) return
+  res.statusCode = status
+  res.setHeader('Cache-Control', 'no-store')
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+  if (text) {
+    res.setHeader('Content-Type', 'text/plain; charset=utf-8')
+    res.setHeader('X-Content-Type-Options', 'nosniff')
+  }
+  res.end(text)
+}

@@ -1,9 +1,17 @@
 import type { FileSignalError } from '../errors.js'
+import { type Cursor, formatId } from '../event.js'
 import type { Settings, StreamPlan } from '../options.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import type { SignalEngine, WakeKind } from '../signal/engine.js'
-import type { Outgoing } from './connection.js'
-import type { SubscribeOptions, Subscriber } from './subscribe.js'
+import { createAudience } from './audience.js'
+import { type Connection, type ConnectionSite, createConnection, type Outgoing } from './connection.js'
+import { dispatch } from './dispatch.js'
+import { asReported, createOutage } from './outage.js'
+import { findStart, type Start } from './start.js'
+import { createSubscribers, type SubscribeOptions, type Subscriber } from './subscribe.js'
+import { createSubscriptions, type Subscription } from './subscription.js'
+import { createTailer } from './tailer.js'
+import { createTicker } from './ticker.js'
 
 /** What streams are built on. The engines are asked for when they are first needed. */
 export interface StreamsSite {
@@ -56,4 +64,128 @@ export interface Streams {
   close(): Promise<void>
 }
 
-export declare function createStreams(site: StreamsSite): Streams
+export function createStreams(site: StreamsSite): Streams {
+  const { payload, report } = site
+  const { poll, buffer } = site.settings
+  const outage = createOutage('the store could not be read for streams', report)
+  const audience = createAudience()
+  const ticker = createTicker()
+  const tailer = createTailer({
+    payload,
+    signal: site.signal,
+    poll,
+    listened: audience.listened,
+    onPage: (page, version, replaced) => dispatch(page, version, replaced, audience, subscriptions),
+    outage,
+    report,
+  })
+  const subscriptions = createSubscriptions({ payload, audience, tailer, poll, outage })
+  const subscribers = createSubscribers({ payload, subscriptions, poll, outage })
+  const connections = new Map<Connection, Subscription | null>()
+  let closing: Promise<void> | null = null
+  let onEmpty = () => {}
+
+  const connectionSite: ConnectionSite = {
+    buffer,
+    onDrain: (connection) => {
+      const subscription = connections.get(connection)
+      if (subscription) subscriptions.drained(subscription)
+    },
+    onEnd: (connection) => {
+      const subscription = connections.get(connection)
+      if (subscription) subscriptions.close(subscription)
+    },
+    onClose: (connection) => {
+      const subscription = connections.get(connection)
+      if (subscription) subscriptions.close(subscription)
+      connections.delete(connection)
+      ticker.delete(connection)
+      if (connections.size === 0) onEmpty()
+    },
+    onFault: (error) => report(asReported(error, 'a stream failed')),
+  }
+
+  async function open(request: StreamRequest): Promise<'open' | 'over'> {
+    const connection = createConnection(request.response, request.plan, connectionSite)
+    if (!connection.isOpen()) return 'open'
+    connections.set(connection, null)
+    ticker.add(connection)
+    const start = closing ? null : await prepare(connection, request)
+    if (start?.over?.seen) {
+      connection.release()
+      return 'over'
+    }
+    if (start && connection.isOpen()) begin(connection, request, start)
+    else connection.end()
+    return 'open'
+  }
+
+  /** A store that does not answer within this tick must not hold back the first byte. */
+  async function prepare(connection: Connection, request: StreamRequest): Promise<Start | null> {
+    const { keys, lastEventId, plan } = request
+    // A client with a cursor may have to get 204 instead.
+    const late = lastEventId === null ? setImmediate(connection.open, null) : undefined
+    try {
+      const start = await findStart(payload(), keys, lastEventId, plan.replay)
+      outage.worked()
+      return start
+    } catch (error) {
+      outage.failed(error)
+      return null
+    } finally {
+      clearImmediate(late)
+    }
+  }
+
+  function begin(connection: Connection, request: StreamRequest, start: Start): void {
+    connection.open(start.cursor)
+    if (start.reset) connection.reset(start.reset, start.cursor)
+    if (start.over) connection.done(start.over.at)
+    else {
+      const shape = { defaultEvent: request.plan.event, keyed: request.keys.length > 1 }
+      connections.set(connection, subscriptions.attach(request.keys, shape, connection, start))
+    }
+  }
+
+  async function shutdown(): Promise<void> {
+    subscribers.close()
+    const emptied = new Promise<void>((resolve) => {
+      onEmpty = resolve
+    })
+    for (const connection of connections.keys()) connection.end()
+    if (connections.size > 0) await emptied
+    await tailer.close()
+  }
+
+  function stats(): StreamStats {
+    let live = 0
+    for (const group of audience.groups()) live += group.live.size
+    let waiting = 0
+    for (const connection of connections.keys()) waiting += connection.waiting
+    return {
+      streams: connections.size + subscribers.size,
+      live,
+      behind: audience.members - live,
+      keys: audience.keys,
+      cursor: tailer.cursor && idOf(tailer.cursor),
+      wakes: { ...tailer.wakes },
+      mode: tailer.mode,
+      waiting,
+    }
+  }
+
+  return {
+    open,
+    subscribe: subscribers.open,
+    wake: tailer.wake,
+    stats,
+    close: () => {
+      closing ??= shutdown()
+      return closing
+    },
+  }
+}
+
+function idOf(cursor: Cursor): string {
+  return formatId(cursor.epoch, cursor.n)
+}

@@ -1,0 +1,63 @@
+import type { Cursor } from '../event.js'
+import { formatId } from '../event.js'
+import type { Row } from '../payload/engine.js'
+
+/** What decides how a row looks on the wire; streams of one shape share their frames. */
+export interface Shape {
+  /** Event name for rows without one. */
+  readonly defaultEvent: string | null
+  /** True on streams of several keys: each frame tells its key. */
+  readonly keyed: boolean
+}
+
+/** Why a cursor cannot be honoured: no id at all, another store's, not yet reached, or events after it are gone. */
+export type ResetReason = 'malformed' | 'epoch' | 'ahead' | 'pruned'
+
+/** The comment line of a silent stream. With a blank line after it some clients emit empty messages. */
+export const HEARTBEAT = Buffer.from(':\n')
+
+/** Some proxies hold a response until they have seen a hundred bytes or so; Safari opens at the first. */
+const PADDING = `:${' '.repeat(160)}\n`
+const LINE_BREAK = /\r\n|\r|\n/
+
+/**
+ * A stored row as SSE text, LF only: `id`, `event` where there is one, `key` on keyed streams, `at`
+ * in milliseconds, and the payload's JSON text as `data`. An end row is an unnamed `data: [DONE]`.
+ */
+export function encodeFrame(row: Row, epoch: string, shape: Shape): string {
+  if (row.kind === 'end') return encodeDone({ epoch, n: row.n })
+  const id = formatId(epoch, row.n)
+  const name = row.event ?? shape.defaultEvent
+  const event = name === null ? '' : `event: ${name}\n`
+  const key = shape.keyed ? `key: ${row.key}\n` : ''
+  return `id: ${id}\n${event}${key}at: ${row.createdAt}\ndata: ${dataLines(row.payload)}\n\n`
+}
+
+/** What leaves before anything is known: padding in a comment, and the client's reconnection time in milliseconds. */
+export function encodePrelude(retry: number): string {
+  return `${PADDING}retry: ${Math.max(1, Math.round(retry))}\n`
+}
+
+/** The stream stands at `cursor`, and is silent for at most `heartbeat` milliseconds. */
+export function encodeReady(cursor: Cursor, heartbeat: number): string {
+  return control('ready', cursor, { heartbeat })
+}
+
+/** The client must fetch its state again; the stream goes on after `cursor`. */
+export function encodeReset(reason: ResetReason, cursor: Cursor): string {
+  return control('reset', cursor, { reason })
+}
+
+/** Every key has ended, the last one at `cursor`. */
+export function encodeDone(cursor: Cursor): string {
+  return `id: ${formatId(cursor.epoch, cursor.n)}\ndata: [DONE]\n\n`
+}
+
+function control(event: string, cursor: Cursor, data: object): string {
+  return `event: ${event}\nid: ${formatId(cursor.epoch, cursor.n)}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+/** JSON.stringify breaks no lines, but other writers may store what they have printed prettily. */
+function dataLines(payload: string): string {
+  return LINE_BREAK.test(payload) ? payload.split(LINE_BREAK).join('\ndata: ') : payload
+}

@@ -1,0 +1,21 @@
+import type { Cursor } from '../event.js'
+import type { Batch } from './batch.js'
+import type { ResetReason } from './frame.js'
+
+/**
+ * Where the events of one subscription go: a response, or a queue in this process.
+ *
+ * Whoever owns the sink tells the subscription when it has drained, and when it is gone.
+ */
+export interface Sink {
+  /** True where more waits than it may hold; a live subscription falls behind instead of writing. */
+  readonly full: boolean
+  /** Takes a batch with at least one event. False: give no more until it has drained. */
+  write(batch: Batch): boolean
+  /** The reader's cursor is lost; what follows comes after `cursor`. */
+  reset(reason: ResetReason, cursor: Cursor): void
+  /** Every key has ended. Nothing follows. */
+  done(cursor: Cursor): void
+  /** The subscription has failed by a fault of its own. Nothing follows. */
+  fail(error: unknown): void
+}

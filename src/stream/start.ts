@@ -1,0 +1,110 @@
+import { type Cursor, parseId } from '../event.js'
+import type { Head, Page, PayloadEngine } from '../payload/engine.js'
+import type { ResetReason } from './frame.js'
+
+/** Where a reader begins. */
+export interface Start {
+  readonly cursor: Cursor
+  /** Why the client's own cursor is not honoured, or null. */
+  readonly reset: ResetReason | null
+  /** Keys that have ended, as of the cursor. */
+  readonly ended: ReadonlySet<string>
+  /** What was already read after the cursor. */
+  readonly page: Page | null
+  /** What had been pruned before a client without a cursor came: it lost nothing by that. */
+  readonly forgiven: Forgiven | null
+  /** Where every key has ended and nothing follows: the newest end, and whether the client has seen it. */
+  readonly over: { readonly at: Cursor; readonly seen: boolean } | null
+}
+
+/** Pruned row numbers that are no loss, per key and as a floor for all. */
+export type Forgiven = Pick<Page, 'pruned' | 'floor'>
+
+/** How much a reader that is behind takes at a time: a stream that replays holds one page, not its history. */
+export const BEHIND_PAGE = Object.freeze({ maxRows: 256, maxBytes: 256 * 1024 })
+
+/**
+ * Finds where a stream or a subscriber begins.
+ *
+ * A cursor is honoured, or answered with a reset at the head. Without one, `replay` is the number of
+ * events of `keys` before the head, Infinity for all. Rejects where the store cannot be read.
+ */
+export async function findStart(
+  payload: PayloadEngine,
+  keys: readonly string[],
+  lastEventId: string | null,
+  replay: number,
+): Promise<Start> {
+  const head = await payload.head()
+  if (lastEventId === null) {
+    return replay === 0 ? startAtHead(payload, keys, head, null) : startInPast(payload, keys, head, replay)
+  }
+  const cursor = parseId(lastEventId)
+  if (cursor === null) return startAtHead(payload, keys, head, 'malformed')
+  if (cursor.epoch !== head.epoch) return startAtHead(payload, keys, head, 'epoch')
+  if (cursor.n > head.n) return startAtHead(payload, keys, head, 'ahead')
+  return startHonoured(payload, keys, cursor)
+}
+
+async function startAtHead(
+  payload: PayloadEngine,
+  keys: readonly string[],
+  head: Head,
+  reset: ResetReason | null,
+): Promise<Start> {
+  const cursor = { epoch: head.epoch, n: head.n }
+  const ends = await payload.ended(keys, head.n)
+  const over = ends.size === keys.length ? { at: newest(head.epoch, ends), seen: false } : null
+  return { cursor, reset, ended: new Set(ends.keys()), page: null, forgiven: null, over }
+}
+
+async function startHonoured(
+  payload: PayloadEngine,
+  keys: readonly string[],
+  cursor: Cursor,
+): Promise<Start> {
+  const ends = await payload.ended(keys, cursor.n)
+  const page = await payload.read({ after: cursor, keys: new Set(keys), ...BEHIND_PAGE })
+  const quiet = isEmpty(page) && page.pruned.size === 0 && page.floor <= cursor.n
+  const same = page.head.epoch === cursor.epoch
+  const over =
+    ends.size === keys.length && quiet && same ? { at: newest(cursor.epoch, ends), seen: true } : null
+  return { cursor, reset: null, ended: new Set(ends.keys()), page, forgiven: null, over }
+}
+
+/** The cursor stands right before the first event that comes: an outage before it must lose nothing. */
+async function startInPast(
+  payload: PayloadEngine,
+  keys: readonly string[],
+  head: Head,
+  replay: number,
+): Promise<Start> {
+  const n = replay === Number.POSITIVE_INFINITY ? 0 : await payload.before(keys, replay)
+  const after = { epoch: head.epoch, n }
+  const page = await payload.read({ after, keys: new Set(keys), ...BEHIND_PAGE })
+  if (page.head.epoch !== head.epoch) return startAtHead(payload, keys, page.head, null)
+  const cursor = { epoch: head.epoch, n: page.rows[0] ? page.rows[0].n - 1 : page.to }
+  const ends = await payload.ended(keys, head.n)
+  const ended = new Set<string>()
+  // An end that was pruned is never read, yet the key has ended.
+  for (const [key, end] of ends) {
+    if (end <= cursor.n || end <= (page.pruned.get(key) ?? 0)) ended.add(key)
+  }
+  const over =
+    ends.size === keys.length && isEmpty(page) ? { at: newest(head.epoch, ends), seen: false } : null
+  return { cursor, reset: null, ended, page, forgiven: forgive(page, head.n), over }
+}
+
+/** Marks from before the connect; null where nothing had been pruned. */
+function forgive(page: Page, n: number): Forgiven | null {
+  if (page.pruned.size === 0 && page.floor === 0) return null
+  return { pruned: new Map([...page.pruned].filter(([, mark]) => mark <= n)), floor: Math.min(page.floor, n) }
+}
+
+function newest(epoch: string, ends: ReadonlyMap<string, number>): Cursor {
+  return { epoch, n: Math.max(...ends.values()) }
+}
+
+function isEmpty(page: Page): boolean {
+  return page.rows.length === 0
+}
