@@ -9,6 +9,8 @@ export interface ChildOptions {
   cwd?: string
   /** Added to this process's environment; undefined removes a name. */
   env?: Record<string, string | undefined>
+  /** A command that runs the one given behind it, e.g. unshare. */
+  prefix?: readonly string[]
 }
 
 /** How a child ended, and all that it wrote. */
@@ -37,8 +39,9 @@ export function fixture(name: string): string {
 
 /** Starts a fixture in a process of its own. */
 export function start(name: string, args: readonly string[] = [], options: ChildOptions = {}): Child {
-  const { env, ...rest } = options
-  const child = spawn(process.execPath, [fixture(name), ...args], {
+  const { env, prefix = [], ...rest } = options
+  const [command = '', ...words] = [...prefix, process.execPath, fixture(name), ...args]
+  const child = spawn(command, words, {
     ...rest,
     env: { ...process.env, ...env },
     stdio: 'pipe',

@@ -1,0 +1,240 @@
+import { expect } from 'chai'
+import type {
+  Head,
+  NewRow,
+  Page,
+  PayloadEngine,
+  PayloadFactory,
+  PayloadSite,
+} from '../../dist/payload/engine.js'
+
+/** A row to append; the payload is any JSON value. */
+export function row(key: string, payload: unknown, more: Partial<NewRow> = {}): NewRow {
+  return { key, event: null, payload: JSON.stringify(payload), kind: 'event', dedupe: null, ...more }
+}
+
+/** A site for an engine that is tested alone; failures nobody waits for end up in `reports`. */
+export function site(
+  more: Partial<PayloadSite> = {},
+): PayloadSite & { reports: unknown[]; database: () => string } {
+  const reports: unknown[] = []
+  return {
+    database: () => {
+      throw new Error('this engine keeps no file')
+    },
+    mode: 0o600,
+    group: null,
+    retention: null,
+    newestSignal: () => null,
+    report: (error) => reports.push(error),
+    ...more,
+    reports,
+  }
+}
+
+/** Everything of some keys after row `n`, in pages of `maxRows`. */
+export async function readAll(
+  engine: PayloadEngine,
+  keys: string[],
+  n = 0,
+  maxRows = 256,
+): Promise<{ pages: Page[]; payloads: unknown[] }> {
+  const pages: Page[] = []
+  const { epoch } = await engine.head()
+  for (let after = n; ; ) {
+    const page = await engine.read({
+      after: { epoch, n: after },
+      keys: new Set(keys),
+      maxRows,
+      maxBytes: 256 * 1024,
+    })
+    pages.push(page)
+    after = page.to
+    if (page.to >= page.head.n) break
+  }
+  return { pages, payloads: pages.flatMap((page) => page.rows.map((found) => JSON.parse(found.payload))) }
+}
+
+/**
+ * What every payload engine owes its readers. `open` makes a fresh, empty store each time, with the
+ * given site options; the suite closes it.
+ */
+export function payloadContract(
+  name: string,
+  open: (site: Partial<PayloadSite>) => { factory: PayloadFactory; site: PayloadSite },
+): void {
+  describe(`payload engine ${name} keeps the contract`, () => {
+    let engine: PayloadEngine
+
+    function use(options: Partial<PayloadSite> = {}): PayloadEngine {
+      const opened = open(options)
+      engine = opened.factory(opened.site)
+      return engine
+    }
+
+    async function page(
+      keys: string[],
+      after: Head | { epoch: string; n: number },
+      maxRows = 256,
+      maxBytes = 1e6,
+    ) {
+      return engine.read({ after, keys: new Set(keys), maxRows, maxBytes })
+    }
+
+    afterEach(() => engine.close())
+
+    it('begins at row 0 with an epoch that fits an id', async () => {
+      const head = await use().head()
+      expect(head.n).to.equal(0)
+      expect(head.start).to.equal(0)
+      expect(head.epoch).to.match(/^[0-9a-z]{4,32}$/)
+    })
+
+    it('numbers rows in the order of the calls, also when nobody waits', async () => {
+      use()
+      const acknowledged = await Promise.all(
+        Array.from({ length: 50 }, (_, i) => engine.append([row('a', i)])),
+      )
+      const numbers = acknowledged.map((appended) => appended.rows[0]?.n)
+      expect(numbers).to.deep.equal(Array.from({ length: 50 }, (_, i) => i + 1))
+      expect((await readAll(engine, ['a'])).payloads).to.deep.equal(Array.from({ length: 50 }, (_, i) => i))
+    })
+
+    it('gives back what was stored: key, event, payload, kind and time', async () => {
+      use()
+      const start = Date.now()
+      await engine.append([row('ключ', { a: ['é', '\u0000', '😀', null] }, { event: 'name' })])
+      await engine.append([row('ключ', null, { kind: 'end' })])
+      const head = await engine.head()
+      const { rows } = await page(['ключ'], { epoch: head.epoch, n: 0 })
+      expect(rows[0]).to.include({ n: 1, key: 'ключ', event: 'name', kind: 'event' })
+      expect(JSON.parse(rows[0]?.payload ?? '')).to.deep.equal({ a: ['é', '\u0000', '😀', null] })
+      expect(rows[0]?.createdAt).to.be.within(start - 1, Date.now() + 1)
+      expect(rows[1]).to.include({ n: 2, event: null, kind: 'end' })
+    })
+
+    it('stores a dedupe key once per key, and answers with the first row', async () => {
+      use()
+      const first = await engine.append([row('a', 1, { dedupe: 'x' })])
+      const again = await engine.append([row('a', 2, { dedupe: 'x' }), row('b', 3, { dedupe: 'x' })])
+      expect(again.rows[0]).to.deep.equal({ n: first.rows[0]?.n, stored: false })
+      expect(again.rows[1]?.stored).to.equal(true)
+      expect((await readAll(engine, ['a', 'b'])).payloads).to.deep.equal([1, 3])
+    })
+
+    it('reads only the asked keys, in the order of their rows', async () => {
+      use()
+      await engine.append(['a', 'b', 'c', 'a', 'b'].map((key, i) => row(key, i)))
+      expect((await readAll(engine, ['c', 'a'])).payloads).to.deep.equal([0, 2, 3])
+      const nobody = await readAll(engine, ['nobody'])
+      expect(nobody.payloads).to.deep.equal([])
+      expect(nobody.pages[0]?.to).to.equal(5)
+    })
+
+    for (const keys of [1, 3, 40]) {
+      it(`pages through ${keys} keys without gap or repeat`, async () => {
+        use()
+        const names = Array.from({ length: keys }, (_, i) => `key${i}`)
+        const rows = Array.from({ length: 5200 }, (_, i) => row(i % 3 === 0 ? 'other' : `key${i % keys}`, i))
+        await engine.append(rows)
+        const wanted = rows.filter((one) => one.key !== 'other').map((one) => JSON.parse(one.payload))
+        const { pages, payloads } = await readAll(engine, names, 0, 100)
+        expect(payloads).to.deep.equal(wanted)
+        for (const [i, one] of pages.entries()) {
+          expect(one.rows.length).to.be.at.most(100)
+          expect(one.from).to.equal(i === 0 ? 0 : pages[i - 1]?.to)
+        }
+      })
+    }
+
+    it('ends a page at its bytes, with at least one row in it', async () => {
+      use()
+      await engine.append(Array.from({ length: 10 }, (_, i) => row('a', `${i}${'x'.repeat(999)}`)))
+      const head = await engine.head()
+      const some = await page(['a'], { epoch: head.epoch, n: 0 }, 256, 2500)
+      expect(some.rows.length).to.equal(3)
+      expect(some.to).to.equal(3)
+      const one = await page(['a'], { epoch: head.epoch, n: 3 }, 256, 1)
+      expect(one.rows.map((found) => found.n)).to.deep.equal([4])
+    })
+
+    it('answers a cursor of another epoch with an empty page that ends where this epoch began', async () => {
+      use()
+      await engine.append([row('a', 1)])
+      const answer = await page(['a'], { epoch: 'otherone', n: 0 })
+      expect(answer.rows).to.deep.equal([])
+      expect(answer.to).to.equal(answer.head.start)
+      expect(answer.head.epoch).to.equal((await engine.head()).epoch)
+    })
+
+    it('tells which keys have ended as of a row', async () => {
+      use()
+      await engine.append([row('a', 1), row('a', null, { kind: 'end' }), row('b', 2), row('a', 3)])
+      expect([...(await engine.ended(['a', 'b', 'c'], 1))]).to.deep.equal([])
+      expect([...(await engine.ended(['a', 'b', 'c'], 3))]).to.deep.equal([['a', 2]])
+      expect([...(await engine.ended(['a', 'b', 'c'], 4))]).to.deep.equal([])
+    })
+
+    it('finds the place before the newest events of some keys', async () => {
+      use()
+      await engine.append([row('a', 1), row('b', 2), row('c', 3), row('a', 4)])
+      expect(await engine.before(['a', 'b'], 1)).to.equal(3)
+      expect(await engine.before(['a', 'b'], 2)).to.equal(1)
+      expect(await engine.before(['a', 'b'], 3)).to.equal(0)
+      expect(await engine.before(['a', 'b'], 99)).to.equal(0)
+      expect(await engine.before(['a', 'b'], Number.POSITIVE_INFINITY)).to.equal(0)
+    })
+
+    it('prunes by count, marks what it pruned for its own key only, and never reuses a number', async () => {
+      use({ retention: { maxPerKey: 3 } })
+      await engine.append([row('quiet', 'q')])
+      await engine.append(Array.from({ length: 10 }, (_, i) => row('busy', i)))
+      expect(await engine.prune()).to.deep.equal({ deleted: 7, ran: true })
+      const head = await engine.head()
+      const start = { epoch: head.epoch, n: 0 }
+      expect((await page(['busy'], start)).rows.map((found) => found.n)).to.deep.equal([9, 10, 11])
+      expect([...(await page(['busy'], start)).pruned]).to.deep.equal([['busy', 8]])
+      expect([...(await page(['quiet'], start)).pruned]).to.deep.equal([])
+      expect([...(await page(['busy'], { epoch: head.epoch, n: 8 })).pruned]).to.deep.equal([])
+      const many = Array.from({ length: 30 }, (_, i) => `k${i}`)
+      expect([...(await page([...many, 'busy', 'quiet'], start)).pruned]).to.deep.equal([['busy', 8]])
+      expect((await engine.append([row('busy', 'next')])).rows[0]?.n).to.equal(12)
+    })
+
+    it('remembers an end whose row was pruned', async () => {
+      use({ retention: { maxPerKey: 1 } })
+      await engine.append([row('a', 1), row('a', null, { kind: 'end' })])
+      await engine.append([row('b', 1), row('b', null, { kind: 'end' }), row('b', 2)])
+      await engine.prune()
+      expect([...(await engine.ended(['a', 'b'], 5))]).to.deep.equal([['a', 2]])
+    })
+
+    it('prunes by total bytes, oldest first', async () => {
+      use({ retention: { maxBytes: 200_000 } })
+      for (let i = 0; i < 100; i += 1) await engine.append([row('a', `${i}${'x'.repeat(8000)}`)])
+      await engine.prune()
+      const stats = await engine.stats()
+      expect(stats.bytes).to.be.at.most(200_000)
+      expect(stats.rows).to.be.within(1, 99)
+      const { payloads } = await readAll(engine, ['a'], 100 - stats.rows)
+      expect(payloads.length).to.equal(stats.rows)
+    })
+
+    it('prunes by age, and lets a dedupe key go with its row', async () => {
+      use({ retention: { maxAge: 1 } })
+      await engine.append([row('a', 1, { dedupe: 'x' })])
+      const stored = Date.now()
+      while (Date.now() < stored + 3) await engine.head()
+      expect((await engine.prune()).deleted).to.equal(1)
+      const again = await engine.append([row('a', 2, { dedupe: 'x' })])
+      expect(again.rows[0]).to.deep.equal({ n: 2, stored: true })
+    })
+
+    it('counts its rows and keys, and can be closed twice', async () => {
+      use()
+      await engine.append([row('a', 1), row('b', 2), row('a', 3)])
+      expect(await engine.stats()).to.include({ head: 3, rows: 3, keys: 2 })
+      await engine.close()
+    })
+  })
+}
