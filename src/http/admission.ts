@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { codeOf, FileSignalError } from '../errors.js'
+import { FileSignalError } from '../errors.js'
 import type { StreamPlan } from '../options.js'
-import type { KeySource } from './keys.js'
+import { checkKeys } from '../stream/keys.js'
+import type { KeySource, KeysAnswer } from './keys.js'
 
 /** What is used of a request, in either HTTP version. */
 export interface Incoming {
@@ -32,15 +33,10 @@ export async function admit<Context>(
   if (!acceptsStream(request.headers.accept)) {
     return { status: 406, text: 'This is an event stream. Ask for it with Accept: text/event-stream\n' }
   }
-  try {
-    const keys = await source(context)
-    if (keys.length === 0) return FORBIDDEN
-    if (plan.authorize && !(await plan.authorize(context, keys))) return FORBIDDEN
-    return { keys }
-  } catch (error) {
-    if (isBadInput(error)) return { status: 400, text: `${error.message}\n` }
-    throw error
-  }
+  const admission = typeof source === 'function' ? checkAnswer(await source(context)) : { keys: source }
+  if ('status' in admission) return admission
+  if (plan.authorize && !(await plan.authorize(context, admission.keys))) return FORBIDDEN
+  return admission
 }
 
 /** The id to go on after, null for none: the header beats `?lastEventId`, and an empty one is none. */
@@ -65,6 +61,13 @@ function acceptsStream(accept: string | undefined): boolean {
   })
 }
 
-function isBadInput(error: unknown): error is FileSignalError {
-  return error instanceof FileSignalError && ['KEY_INVALID', 'OPTION_INVALID'].includes(codeOf(error))
+/** What a browser named is the browser's fault; what the user's function throws is not. */
+function checkAnswer(answer: KeysAnswer): Admission {
+  if (answer === null || answer === undefined || answer.length === 0) return FORBIDDEN
+  try {
+    return { keys: checkKeys(answer) }
+  } catch (error) {
+    if (error instanceof FileSignalError) return { status: 400, text: `${error.message}\n` }
+    throw error
+  }
 }
