@@ -128,11 +128,19 @@ function byCount({ connection }: Opened, { maxPerKey }: Retention, batch: number
   return { deleted, more: fresh.length === batch }
 }
 
+/** Deletes no more of the oldest rows than weigh what is too much; pages are freed whole, so it may take turns. */
 function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: number): Step {
-  if (connection.bytes() <= maxBytes) return { deleted: 0, more: false }
-  const { changes } = connection
-    .prepare('DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?)')
-    .run(batch)
+  let excess = connection.bytes() - maxBytes
+  if (excess <= 0) return { deleted: 0, more: false }
+  const oldest = connection
+    .prepare('SELECT id, length(CAST(payload AS BLOB)) AS weight FROM events ORDER BY id LIMIT ?')
+    .all(batch) as { id: number; weight: number }[]
+  const last = oldest.find((row) => {
+    excess -= row.weight
+    return excess <= 0
+  })
+  const id = (last ?? oldest.at(-1))?.id ?? 0
+  const { changes } = connection.prepare('DELETE FROM events WHERE id <= ?').run(id)
   return { deleted: Number(changes), more: Number(changes) > 0 }
 }
 
