@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { ERRORS, type ErrorCode, FileSignalError } from '../dist/errors.js'
 import { lookAt, makeFile, makeFolder, type Rights } from '../dist/folders.js'
-import { noSecondUser, run, skip } from './support/child.js'
+import { type ChildOptions, noSecondUser, run, skip } from './support/child.js'
 import { freshFolder } from './support/folder.js'
 
 const PRIVATE: Rights = { mode: 0o600, group: null }
@@ -97,10 +97,17 @@ describe('folders', () => {
     })
 
     it('makes one folder from several processes at once', async () => {
-      const path = join(place, 'a/b/c')
-      const made = await Promise.all(Array.from({ length: 8 }, () => make('folder', path, PRIVATE)))
-      expect(made).to.deep.equal(made.map(() => ({ result: null })))
-      expect(modeOf(path)).to.equal('700')
+      for (let round = 0; round < 5; round += 1) {
+        const path = join(place, `round${round}/${'a/'.repeat(50)}b`)
+        const user = { env: { START: String(Date.now() + 200) } }
+        const made = await Promise.all([
+          make('folder', path, PRIVATE, user),
+          make('folder', path, PRIVATE, user),
+        ])
+        expect(made).to.deep.equal([{ result: null }, { result: null }])
+        expect(modeOf(path)).to.equal('700')
+        expect(existsSync(join(path, '.htaccess'))).to.equal(true)
+      }
     })
   })
 
@@ -254,7 +261,7 @@ async function make(
   what: 'folder' | 'file',
   path: string,
   rights: Rights,
-  { umask = '', ...user }: { umask?: string; uid?: number; gid?: number } = {},
+  { umask = '', ...user }: ChildOptions & { umask?: string } = {},
 ): Promise<Made> {
   const ended = await run('paths-make', [what, path, JSON.stringify(rights), umask], { cwd: '/', ...user })
   expect(ended.stderr).to.equal('')

@@ -90,7 +90,8 @@ describe('paths', () => {
     it('the nearest package.json with a name above the script', () => {
       file('app/jobs/package.json', '{ "type": "module" }')
       file('app/jobs/deep/package.json', 'not JSON')
-      const script = file('app/jobs/deep/job.js')
+      file('app/jobs/deep/down/package.json', '{ "name": "" }')
+      const script = file('app/jobs/deep/down/job.js')
       const root = at({ script }).root()
       expect(root).to.deep.equal({ path: app, rule: `package.json above the script ${script}` })
     })

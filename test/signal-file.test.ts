@@ -268,6 +268,22 @@ describe('the signal file', () => {
       expect(engine.newest?.()).to.equal(null)
     })
 
+    it('a file that was deleted and made again is another one, though its inode number was free', () => {
+      const file = createSignalFile(site([]))
+      try {
+        for (let i = 0; i < 20; i += 1) {
+          file.hold()
+          expect(file.isHeld()).to.equal(true)
+          unlinkSync(path)
+          expect(file.isHeld()).to.equal(false)
+          writeFileSync(path, '')
+          expect(file.isHeld()).to.equal(false)
+        }
+      } finally {
+        file.close()
+      }
+    })
+
     it('the self-test changes no number that stands there, and settles at 48 bytes', () => {
       const file = createSignalFile(site([]))
       try {
@@ -390,10 +406,18 @@ describe('the signal file', () => {
       const one = await listen()
       const two = await listen()
       await quiet(one)
-      for (let i = 0; i < 3; i += 1) {
-        writeFileSync(join(place, 'new'), '')
-        renameSync(join(place, 'new'), path)
-        await Promise.all([one.listener.check(), two.listener.check()])
+      const attacks = [
+        () => renameSync(dirname(path), join(place, 'away')),
+        () => {
+          writeFileSync(join(place, 'new'), '')
+          renameSync(join(place, 'new'), path)
+        },
+      ]
+      for (const [i, attack] of attacks.entries()) {
+        attack()
+        // The check of one heals both.
+        await one.listener.check()
+        await until(() => two.listener.mode === 'watch', 'the other one to watch')
         await quiet(one)
         two.wakes.length = 0
         one.engine.raise({ epoch: EPOCH, n: i + 1 })

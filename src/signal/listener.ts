@@ -110,6 +110,8 @@ export function createListener(
       return identity
     } catch (cause) {
       disarm()
+      // Else the next check would find it held, and well.
+      file.release()
       unusable.tell('the signal file cannot be used', cause)
       return null
     }
