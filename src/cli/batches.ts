@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * Puts items that arrive in groups into batches of at most `size`.
+ *
+ * Full ones go at once, the others when nothing has come for `patience` ms: a batch is for speed, and an
+ * event from a pipe that is live must not wait for 499 others.
+ */
+export async function* inBatches<T>(
+  groups: AsyncGenerator<T[], void>,
+  size: number,
+  patience: number,
+): AsyncGenerator<T[], void> {
+  let batch: T[] = []
+  let next: Promise<IteratorResult<T[], void>> | null = null
+  try {
+    for (;;) {
+      next ??= groups.next()
+      const result = batch.length === 0 ? await next : await within(next, patience)
+      if (result === null) {
+        yield batch
+        batch = []
+        continue
+      }
+      next = null
+      if (result.done) break
+      batch.push(...result.value)
+      while (batch.length >= size) yield batch.splice(0, size)
+    }
+    if (batch.length > 0) yield batch
+  } finally {
+    await groups.return()
+  }
+}
+
+/** What the promise gives, or null if that takes longer than `ms`. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+  // Should it fail later, whoever waits for it next will hear of it.
+  promise.catch(() => {})
+  const stop = new AbortController()
+  const timer = sleep(ms, null, { signal: stop.signal }).catch(() => null)
+  try {
+    return await Promise.race([promise, timer])
+  } finally {
+    stop.abort()
+  }
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { addEnd } from './end.js'
+import { EXIT_HELP, fail, usageError } from './failure.js'
+import { addPrune } from './prune.js'
+import { addSignal } from './signal.js'
+import { addStats } from './stats.js'
+import { addTail } from './tail.js'
+
+const program = new Command('file-signal')
+  .description('Signals browsers from the shell: publish events, watch them, look after the store.')
+  .version(readVersion())
+  .option('--root <folder>', 'the project root (default: found as the library finds it)')
+  .option('--directory <folder>', 'folder of the signal file, relative to the root')
+  .option('--database <file>', 'the store, relative to the root')
+  .option('--json', 'print JSON, errors too')
+  .addHelpText('after', EXIT_HELP)
+  .exitOverride()
+  // An error is one line of our own making.
+  .configureOutput({ outputError: () => {} })
+
+for (const add of [addSignal, addTail, addEnd, addStats, addPrune]) add(program)
+
+program.parseAsync().catch((error: unknown) => {
+  if (!(error instanceof CommanderError)) return fail(error, process.argv.includes('--json'))
+  // Help and version that were asked for end here too, with 0; help instead of a command is bad usage.
+  if (error.exitCode === 0) return
+  if (error.code === 'commander.help') process.exitCode = 2
+  else fail(usageError(error.message.replace(/^error: /, '')), process.argv.includes('--json'))
+})
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const { version }: { version: string } = JSON.parse(text)
+  return version
+}
