@@ -14,8 +14,9 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { ERRORS, type ErrorCode, FileSignalError } from '../dist/errors.js'
 import { lookAt, makeFile, makeFolder, type Rights } from '../dist/folders.js'
-import { type ChildOptions, noSecondUser, run, skip } from './support/child.js'
+import { type ChildOptions, noSecondUser, run } from './support/child.js'
 import { freshFolder } from './support/folder.js'
+import { skip } from './support/skip.js'
 
 const PRIVATE: Rights = { mode: 0o600, group: null }
 
@@ -33,7 +34,7 @@ describe('folders', () => {
     })
 
     it('gives x where the mode has r, whatever the umask', async () => {
-      const made = await make('folder', join(place, 'a/b'), { mode: 0o664, group: null }, { umask: '777' })
+      const made = await make('folder', join(place, 'a/b'), { mode: 0o664, group: null }, { umask: '077' })
       expect(made).to.deep.equal({ result: null })
       expect(modeOf(join(place, 'a'))).to.equal('775')
       expect(modeOf(join(place, 'a/b'))).to.equal('775')

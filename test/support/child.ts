@@ -83,7 +83,7 @@ export function run(name: string, args: readonly string[] = [], options: ChildOp
 
 /**
  * Why no other user can run fixtures here, or null where one can: it takes root, and a checkout that
- * others may read. Tests that need it say so and skip: `const why = noSecondUser(); if (why) skip(this, why)`.
+ * others may read. Tests that need it skip out loud: `const why = noSecondUser(); if (why) skip(this, why)`.
  */
 export function noSecondUser(): string | null {
   if (process.getuid?.() !== 0) return 'only root can start a process of another user'
@@ -91,10 +91,4 @@ export function noSecondUser(): string | null {
     if ((statSync(path).mode & 0o004) === 0) return `other users may not read ${path}`
   }
   return null
-}
-
-/** Skips a test out loud. */
-export function skip(context: Mocha.Context, why: string): never {
-  console.warn(`      skipped: ${why}`)
-  return context.skip()
 }
