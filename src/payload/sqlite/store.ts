@@ -45,7 +45,7 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       shared: true,
       append: async (rows) => {
         const { queue, pruner } = use()
-        const appended = queue.append(rows)
+        const appended = await queue.append(rows)
         pruner.consider(site.report)
         return appended
       },
