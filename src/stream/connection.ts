@@ -52,8 +52,11 @@ const HEADERS = Object.freeze({
   'X-Content-Type-Options': 'nosniff',
 })
 
-/** Of a body with a known length or another coding; a stream has neither. */
-const FOREIGN_HEADERS = ['Content-Length', 'Content-Encoding', 'Transfer-Encoding', 'ETag', 'Last-Modified']
+/**
+ * Of a body with a known length or another coding; a stream has neither. Not Transfer-Encoding: removed
+ * once, node:http never sends chunks again on this response.
+ */
+const FOREIGN_HEADERS = ['Content-Length', 'Content-Encoding', 'ETag', 'Last-Modified']
 
 /** Sets status and headers of a stream, and leaves those that others have set, such as cookies and CORS. */
 export function setStreamHeaders(response: Outgoing): void {
