@@ -9,6 +9,7 @@ export interface Line {
 /** More than any payload may have, so that a file given by mistake does not fill the memory. */
 const LONGEST = 16 * 1024 * 1024
 const LINE_FEED = 0x0a
+const SPACE = 0x20
 
 /** All of the input. Throws PAYLOAD_TOO_LARGE beyond 16 MiB. */
 export async function readAll(input: AsyncIterable<Buffer>): Promise<Buffer> {
@@ -23,7 +24,9 @@ export async function readAll(input: AsyncIterable<Buffer>): Promise<Buffer> {
 }
 
 /**
- * The lines of the input, in the groups in which they arrive; it is read no further than is asked for.
+ * The lines of the input that are not blank, in the groups in which they arrive; it is read no further
+ * than is asked for.
+ *
  * Throws PAYLOAD_TOO_LARGE for a line above 16 MiB.
  */
 export async function* readLines(input: AsyncIterable<Buffer>): AsyncGenerator<Line[], void> {
@@ -35,7 +38,8 @@ export async function* readLines(input: AsyncIterable<Buffer>): AsyncGenerator<L
     let from = 0
     for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, from)) {
       number += 1
-      lines.push({ number, bytes: Buffer.concat([...begun, chunk.subarray(from, at)]) })
+      const bytes = Buffer.concat([...begun, chunk.subarray(from, at)])
+      if (!isBlank(bytes)) lines.push({ number, bytes })
       begun = []
       size = 0
       from = at + 1
@@ -45,7 +49,8 @@ export async function* readLines(input: AsyncIterable<Buffer>): AsyncGenerator<L
     if (from < chunk.length) begun.push(chunk.subarray(from))
     if (lines.length > 0) yield lines
   }
-  if (size > 0) yield [{ number: number + 1, bytes: Buffer.concat(begun) }]
+  const bytes = Buffer.concat(begun)
+  if (!isBlank(bytes)) yield [{ number: number + 1, bytes }]
 }
 
 /**
@@ -64,6 +69,10 @@ export function parseJson(text: string | Buffer, place: string): unknown {
       remedy: `write JSON, with text in double quotes: '"hello"'`,
     })
   }
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte <= SPACE)
 }
 
 function tooLong(place: string): FileSignalError {

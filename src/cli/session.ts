@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { createFileSignal, type FileSignal, type FileSignalOptions } from '../index.js'
+import { createFileSignal, type FileSignal, type FileSignalError, type FileSignalOptions } from '../index.js'
 import { fail, warn } from './failure.js'
 import { createOutput, type Output } from './output.js'
 
@@ -17,10 +17,18 @@ interface GlobalOptions extends Pick<FileSignalOptions, 'root' | 'directory' | '
 /** Runs a command on an instance of its own, which is closed whatever happens; errors end on stderr. */
 export async function run(command: Command, work: (session: Session) => Promise<void>): Promise<void> {
   const { json = false, ...places } = pick(command.optsWithGlobals())
+  let failure: unknown = null
+  // What the store does in the background meets the same trouble as the command; once is enough.
+  const report = (error: FileSignalError): void => {
+    if (!(failure instanceof Error && failure.message === error.message)) warn(error, json)
+  }
   try {
-    const events = createFileSignal({ ...places, onError: (error) => warn(error, json) })
+    const events = createFileSignal({ ...places, onError: report })
     try {
       await work({ events, output: createOutput(json), json })
+    } catch (error) {
+      failure = error
+      throw error
     } finally {
       await events.close()
     }
