@@ -476,7 +476,12 @@ describe('handler', () => {
       const slow = await open(url)
       slow.pause()
       const own = await until(() => connection, 'the connection')
-      const batch = { epoch: 'e0p1', events: [], withEnds: null, bytes: () => Buffer.alloc(16 * 1024 * 1024, 'x') }
+      const batch = {
+        epoch: 'e0p1',
+        events: [],
+        withEnds: null,
+        bytes: () => Buffer.alloc(16 * 1024 * 1024, 'x'),
+      }
       while (own.write(batch)) await sleep(1)
       // What is written in a later turn is a write of its own to the system, and so is its end.
       await sleep(1)
@@ -506,21 +511,32 @@ describe('handler', () => {
 
   describe('when the client goes', () => {
     it('during an async authorize, opens nothing and leaves nothing', async () => {
-      const url = await rig.handle('a', {
-        authorize: async () => {
+      let authorizing = 0
+      let gone = 0
+      let release = () => {}
+      const held = new Promise<boolean>((resolve) => {
+        release = () => resolve(true)
+      })
+      const handle = createHandler(rig, 'a', {
+        authorize: () => {
           authorizing += 1
-          await sleep(30)
-          done += 1
-          return true
+          return held
         },
       })
-      let authorizing = 0
-      let done = 0
+      let answered = 0
+      const url = await rig.serve(async (req, res) => {
+        res.once('close', () => {
+          gone += 1
+        })
+        await handle(req, res)
+        answered += 1
+      })
       const early = Array.from({ length: 20 }, () => http.get(url, { agent: false }).on('error', () => {}))
       await until(() => authorizing === 20, 'all in authorize')
       for (const request of early) request.destroy()
-      await until(() => done === 20, 'all authorized')
-      await sleep(5)
+      await until(() => gone === 20, 'all gone')
+      release()
+      await until(() => answered === 20, 'all decided')
       expect(sinks()).to.include({ streams: 0, keys: 0 })
       expect(rig.reports).to.deep.equal([])
     })

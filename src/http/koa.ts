@@ -8,37 +8,35 @@ import { admit, lastEventIdOf } from './admission.js'
 import { createKeySource, type Keys } from './keys.js'
 import type { HttpSite } from './node.js'
 
-/** What is used of Koa's context. */
+/** What every context of Koa has, with a router above it or not. */
 export interface KoaBase {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly method: string
-  status: number
-  body: unknown
-  respond?: boolean | undefined
-  compress?: boolean | undefined
-}
-
-/**
- * The context as callbacks see it. `params` are the router's. Annotate your callback with a type of
- * Koa's own to see more: `(ctx: Context) => ctx.session.user`.
- */
-export interface KoaContext extends KoaBase {
   readonly url: string
   readonly path: string
   readonly ip: string
   readonly query: Readonly<Record<string, string | string[] | undefined>>
-  readonly params: Readonly<Record<string, string | undefined>>
+  readonly params?: Readonly<Record<string, string | undefined>> | undefined
   readonly state: Record<string, unknown>
+  status: number
+  body: unknown
+  respond?: boolean | undefined
+  compress?: unknown
   get(field: string): string
 }
 
-export type KoaMiddleware<Context = KoaContext> = (
-  ctx: Context,
-  next: () => Promise<unknown>,
-) => Promise<void>
+/**
+ * The context as callbacks see it: with `params`, which are empty without a router. Annotate a callback
+ * with a type of Koa's own to see more: `(ctx: Context) => ctx.session.user`.
+ */
+export interface KoaContext extends KoaBase {
+  readonly params: Readonly<Record<string, string | undefined>>
+}
 
-export interface KoaRoutesOptions<Context extends KoaBase = KoaContext> extends StreamOptions<Context> {
+export type KoaMiddleware<Context = KoaBase> = (ctx: Context, next: () => Promise<unknown>) => Promise<void>
+
+export interface KoaRoutesOptions<Context = KoaContext> extends StreamOptions<Context> {
   /** What the paths begin with, for example `/events`. Default: nothing. */
   prefix?: string
   /** Asked at each connect, with the keys that the browser named: without it everybody could read every key. */
@@ -62,10 +60,10 @@ interface Router<Context> extends KoaRoutes {
  * Throws KEY_INVALID, EVENT_INVALID and OPTION_INVALID when it is made. What `keys` and `authorize`
  * throw goes the way of all errors in Koa.
  */
-export function createKoaStream<Context extends KoaBase = KoaContext>(
+export function createKoaStream<Context extends KoaBase = KoaBase>(
   site: HttpSite,
-  keys: Keys<Context>,
-  options: StreamOptions<Context> = {},
+  keys: Keys<Context & KoaContext>,
+  options: StreamOptions<Context & KoaContext> = {},
 ): KoaMiddleware<Context> {
   const plan = validateStream(options, site.settings, checkEvent)
   const source = createKeySource(keys)
@@ -75,7 +73,7 @@ export function createKoaStream<Context extends KoaBase = KoaContext>(
       await next()
       return
     }
-    const admission = await admit(ctx.req, ctx, source, plan)
+    const admission = await admit(ctx.req, withParams(ctx), source, plan)
     if ('status' in admission) return refuse(ctx, admission.status, admission.text)
     // From here on the response is ours: Koa would send a body of its own, and wait for its end.
     ctx.respond = false
@@ -97,9 +95,9 @@ export function createKoaStream<Context extends KoaBase = KoaContext>(
  *
  * Throws OPTION_INVALID without `authorize`, LIBRARY_MISSING where @koa/router is not installed.
  */
-export function createKoaRoutes<Context extends KoaBase = KoaContext>(
+export function createKoaRoutes<Context extends KoaBase = KoaBase>(
   site: HttpSite,
-  options: KoaRoutesOptions<Context>,
+  options: KoaRoutesOptions<Context & KoaContext>,
 ): KoaRoutes {
   const { prefix = '', ...streamOptions } = options ?? {}
   if (typeof streamOptions.authorize !== 'function') {
@@ -112,9 +110,9 @@ export function createKoaRoutes<Context extends KoaBase = KoaContext>(
       remedy: 'use a path such as "/events"',
     })
   }
-  const router = loadRouter<KoaContext & Context>(prefix)
+  const router = loadRouter<Context>(prefix)
   const streamOf = (keys: (ctx: KoaContext) => string | string[] | undefined) =>
-    createKoaStream<KoaContext & Context>(site, keys, streamOptions)
+    createKoaStream<Context>(site, keys, streamOptions)
   router.get(
     '/stream/:key.sse',
     streamOf((ctx) => ctx.params.key),
@@ -124,6 +122,10 @@ export function createKoaRoutes<Context extends KoaBase = KoaContext>(
     streamOf((ctx) => ctx.query.key),
   )
   return router
+}
+
+function withParams<Context extends KoaBase>(ctx: Context): Context & KoaContext {
+  return Object.assign(ctx, { params: ctx.params ?? {} })
 }
 
 function answerHead(res: ServerResponse): void {
