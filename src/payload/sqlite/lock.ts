@@ -1,4 +1,8 @@
+import { createRequire } from 'node:module'
+import { constants } from 'node:os'
 import { codeOf } from '../../errors.js'
+
+const require = createRequire(import.meta.url)
 
 /** A lock whose holder was killed counts as left after this; a living holder renews it well before. */
 const STALE = 10_000
@@ -21,8 +25,7 @@ export async function withLock<T>(
   wait: boolean,
   fn: (held: Held) => T | Promise<T>,
 ): Promise<T | null> {
-  // Loaded here because requiring proper-lockfile installs signal handlers in the whole process.
-  const { lock } = await import('proper-lockfile')
+  const { lock } = loadLockfile()
   let lost = false
   let release: () => Promise<void>
   try {
@@ -45,4 +48,28 @@ export async function withLock<T>(
   } finally {
     if (!lost) await release().catch(() => {})
   }
+}
+
+/**
+ * Loads proper-lockfile at first use, and takes back the signal handlers that it installs in the whole
+ * process (by signal-exit): they kill the process at once where the app listens with `process.once`,
+ * for then they find themselves alone, and a graceful shutdown never happens. A lock that a signal leaves
+ * behind so counts as left after `STALE`.
+ */
+function loadLockfile(): typeof import('proper-lockfile') {
+  const before = signalListeners()
+  // Synchronous, so that no listener of the app's own can come in between.
+  const lockfile = require('proper-lockfile') as typeof import('proper-lockfile')
+  for (const [signal, listeners] of signalListeners()) {
+    const known = before.get(signal) ?? []
+    for (const listener of listeners) {
+      if (!known.includes(listener)) process.off(signal, listener)
+    }
+  }
+  return lockfile
+}
+
+function signalListeners(): Map<NodeJS.Signals, NodeJS.SignalsListener[]> {
+  const names = Object.keys(constants.signals) as NodeJS.Signals[]
+  return new Map(names.map((name) => [name, process.listeners(name) as NodeJS.SignalsListener[]]))
 }

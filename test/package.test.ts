@@ -1,0 +1,128 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { ERRORS } from 'file-signal'
+import { freshFolder } from './support/folder.js'
+import { type Client, stream } from './support/sse.js'
+import { until } from './support/wait.js'
+
+const here = dirname(dirname(fileURLToPath(import.meta.url)))
+const readme = readFileSync(join(here, 'README.md'), 'utf8')
+
+/** A project of its own that has installed file-signal. */
+function project(files: Record<string, string> = {}): string {
+  const root = freshFolder()
+  mkdirSync(join(root, 'node_modules/@koa'), { recursive: true })
+  symlinkSync(here, join(root, 'node_modules/file-signal'))
+  for (const name of ['koa', '@koa/router']) {
+    symlinkSync(join(here, 'node_modules', name), join(root, 'node_modules', name))
+  }
+  writeFileSync(join(root, 'package.json'), '{"name":"an-app","type":"module"}')
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(root, name), text)
+  return root
+}
+
+describe('the package', () => {
+  describe('the README', () => {
+    it('lists every error code with its meaning and remedy, and no other', () => {
+      const rows = [...readme.matchAll(/^\| `([A-Z_]+)` \| (.+) \| (.+) \|$/gm)].map(([, ...cells]) => cells)
+      const wanted = Object.entries(ERRORS).map(([code, { when, remedy }]) => [code, when, remedy])
+      expect(rows).to.deep.equal(wanted)
+    })
+
+    it('has a server and a publisher that work as they stand', async () => {
+      const [server, publisher] = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(
+        ([, code]) => code as string,
+      )
+      const root = project({ 'server.js': server as string, 'job.js': publisher as string })
+      const port = await freePort()
+      const child = spawn(process.execPath, ['server.js'], {
+        cwd: root,
+        env: { ...process.env, PORT: String(port) },
+        stdio: 'inherit',
+      })
+      const ended = new Promise((resolve) => child.once('close', resolve))
+      let client: Client | null = null
+      try {
+        client = await until(() => stream(`http://127.0.0.1:${port}/orders.sse`), 'the server', 10_000)
+        execFileSync(process.execPath, [join(root, 'job.js')], { cwd: '/' })
+        await until(() => client?.payloads().length === 1, 'the order')
+        expect(client.payloads()).to.deep.equal([{ id: 7, total: 12.5 }])
+      } finally {
+        child.kill('SIGTERM')
+        expect(await ended).to.equal(0)
+        client?.close()
+      }
+    })
+
+    it('names only files that are there', () => {
+      const links = [...readme.matchAll(/\]\((?!https?:|#)([^)]+)\)/g)].map(([, path]) => path as string)
+      expect(links.length).to.be.above(3)
+      for (const path of links) readFileSync(join(here, path))
+    })
+  })
+
+  it('raises or reports every code of the catalogue in some test', () => {
+    const tests = readdirSync(join(here, 'test')).filter((name) => name.endsWith('.test.ts'))
+    const text = tests.map((name) => readFileSync(join(here, 'test', name), 'utf8')).join('\n')
+    expect(
+      Object.keys(ERRORS).filter((code) => !text.includes(`'${code}`) && !text.includes(`/^${code}`)),
+    ).to.deep.equal([])
+  })
+
+  it('does nothing when it is imported: no listener, no handle, no file, no native code', () => {
+    const root = project({
+      'import.js': `
+        const before = JSON.stringify(process.eventNames().map((name) => [name, process.listenerCount(name)]))
+        const { createFileSignal } = await import('file-signal')
+        createFileSignal()
+        const after = JSON.stringify(process.eventNames().map((name) => [name, process.listenerCount(name)]))
+        console.log(before === after, process.getActiveResourcesInfo().filter((kind) => kind === 'FSEventWrap').length)
+        console.log(process.report.getReport().sharedObjects.some((path) => path.includes('better_sqlite3')))`,
+    })
+    const out = execFileSync(process.execPath, ['import.js'], { cwd: root, encoding: 'utf8' })
+    expect(out).to.equal('true 0\nfalse\n')
+    expect(readdirSync(root).sort()).to.deep.equal(['import.js', 'node_modules', 'package.json'])
+  })
+
+  it('can be required from CommonJS, as the loaders of panels do', () => {
+    const root = project({
+      'app.cjs': `const { createFileSignal } = require('file-signal'); console.log(typeof createFileSignal().signal)`,
+    })
+    const args = Number(process.versions.node.split('.')[0]) > 20 ? [] : ['--no-warnings']
+    const out = execFileSync(process.execPath, [...args, 'app.cjs'], { cwd: root, encoding: 'utf8' })
+    expect(out).to.equal('function\n')
+  })
+
+  it('ships the built code, the server files and the docs, and no test', () => {
+    const out = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: here,
+      encoding: 'utf8',
+    })
+    const [{ files }] = JSON.parse(out) as [{ files: { path: string }[] }]
+    const paths = files.map(({ path }) => path)
+    for (const path of [
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/cli/main.js',
+      'nginx/proxy.conf',
+      'docs/protocol.md',
+    ]) {
+      expect(paths).to.include(path)
+    }
+    expect(paths).to.include('apache/.htaccess')
+    expect(paths.filter((path) => /^(test|build|bench|node_modules)\//.test(path))).to.deep.equal([])
+  })
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
