@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -87,6 +87,27 @@ describe('the package', () => {
     const out = execFileSync(process.execPath, ['import.js'], { cwd: root, encoding: 'utf8' })
     expect(out).to.equal('true 0\nfalse\n')
     expect(readdirSync(root).sort()).to.deep.equal(['import.js', 'node_modules', 'package.json'])
+  })
+
+  it('says LIBRARY_MISSING and what to install where @koa/router is not there', () => {
+    const root = freshFolder()
+    mkdirSync(join(root, 'node_modules/file-signal'), { recursive: true })
+    cpSync(join(here, 'dist'), join(root, 'node_modules/file-signal/dist'), { recursive: true })
+    cpSync(join(here, 'package.json'), join(root, 'node_modules/file-signal/package.json'))
+    for (const name of ['bytes', 'ms']) {
+      symlinkSync(join(here, 'node_modules', name), join(root, 'node_modules', name))
+    }
+    writeFileSync(
+      join(root, 'app.mjs'),
+      `import { createFileSignal } from 'file-signal'
+       try {
+         createFileSignal().routes({ authorize: () => true })
+       } catch (error) {
+         console.log(error.message)
+       }`,
+    )
+    const out = execFileSync(process.execPath, [join(root, 'app.mjs')], { encoding: 'utf8' })
+    expect(out).to.match(/^LIBRARY_MISSING: .*npm install @koa\/router/)
   })
 
   it('can be required from CommonJS, as the loaders of panels do', () => {

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
@@ -108,6 +117,39 @@ describe('a store in trouble', () => {
     const third = await run('publish', [publishing(1)], { uid: 54_322, gid: 54_322 })
     expect([third.code, third.stderr]).to.deep.equal([0, ''])
     expect((await create().stats()).store.rows).to.equal(2)
+  })
+
+  it('warns once on a network disk, keeps a rollback journal and polls, and loses nothing', async function () {
+    const [behind, disk] = [join(root, 'behind'), join(root, 'disk')]
+    mkdirSync(behind)
+    mkdirSync(disk)
+    // FUSE is the network file system that a test can have: sshfs is one too.
+    try {
+      execFileSync('bindfs', [behind, disk], { stdio: 'pipe' })
+    } catch {
+      skip(this, 'no FUSE here: apt-get install bindfs, and run as root')
+    }
+    try {
+      const reports: string[] = []
+      const onError = ({ code }: { code: string }) => reports.push(code)
+      const [web, cron] = [create({ root: disk, onError }), create({ root: disk, onError: () => {} })]
+      const heard: unknown[] = []
+      const subscriber = web.subscribe('a')
+      const listening = (async () => {
+        for await (const event of subscriber) heard.push(event.payload)
+      })()
+      await until(async () => (await web.stats()).streams.mode === 'poll', 'polling')
+      for (let i = 0; i < 20; i += 1) await cron.signal('a', i)
+      await until(() => heard.length === 20, 'all twenty')
+      expect(readdirSync(join(disk, 'data'))).to.not.include('sse_payloads.sqlite-wal')
+      expect(reports.sort()).to.deep.equal(['STORE_NETWORK', 'WATCH_FAILED'])
+      await subscriber.return()
+      await listening
+      await web.close()
+      await cron.close()
+    } finally {
+      execFileSync('umount', [disk])
+    }
   })
 
   describe('without a driver', () => {
