@@ -262,6 +262,30 @@ describe('streams', () => {
       ])
     })
 
+    it('are not taken for over where the store gives up looking before it finds what follows', async () => {
+      const store = memoryStore()
+      use({
+        payload: {
+          ...store,
+          // As SQLite does it with many keys: at most so many rows of any key are looked at for one page.
+          read: async (request) => {
+            const page = await store.read({ ...request, maxRows: 1000 })
+            const to = Math.min(page.from + 10, page.to)
+            return { ...page, to, rows: page.rows.filter(({ n }) => n <= to) }
+          },
+        },
+      })
+      const id = await rig.end('a')
+      await rig.append(...Array.from({ length: 95 }, () => ({ key: 'other' })))
+      await rig.put('a', 'again')
+      const url = await rig.handle('a', { replay: 'all' })
+      for (const cursor of [id, undefined]) {
+        const client = await open(url, cursor)
+        await until(() => client.payloads().length === 1 || client.ended, 'the event')
+        expect(client.payloads()).to.deep.equal(cursor ? ['again'] : [])
+      }
+    })
+
     it('learn of an end that was pruned', async () => {
       use({ maxPerKey: 1 })
       await rig.put('a', 1)

@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from 'node:timers/promises'
 import { type Cursor, parseId } from '../event.js'
 import type { Head, Page, PayloadEngine } from '../payload/engine.js'
 import type { ResetReason } from './frame.js'
@@ -64,8 +65,8 @@ async function startHonoured(
   cursor: Cursor,
 ): Promise<Start> {
   const ends = await payload.ended(keys, cursor.n)
-  const page = await payload.read({ after: cursor, keys: new Set(keys), ...BEHIND_PAGE })
-  const quiet = isEmpty(page) && page.pruned.size === 0 && page.floor <= cursor.n
+  const page = await readUntilSome(payload, keys, cursor)
+  const quiet = page.rows.length === 0 && page.pruned.size === 0 && page.floor <= cursor.n
   const same = page.head.epoch === cursor.epoch
   const over =
     ends.size === keys.length && quiet && same ? { at: newest(cursor.epoch, ends), seen: true } : null
@@ -80,8 +81,7 @@ async function startInPast(
   replay: number,
 ): Promise<Start> {
   const n = replay === Number.POSITIVE_INFINITY ? 0 : await payload.before(keys, replay)
-  const after = { epoch: head.epoch, n }
-  const page = await payload.read({ after, keys: new Set(keys), ...BEHIND_PAGE })
+  const page = await readUntilSome(payload, keys, { epoch: head.epoch, n })
   if (page.head.epoch !== head.epoch) return startAtHead(payload, keys, page.head, null)
   const cursor = { epoch: head.epoch, n: page.rows[0] ? page.rows[0].n - 1 : page.to }
   const ends = await payload.ended(keys, head.n)
@@ -91,8 +91,21 @@ async function startInPast(
     if (end <= cursor.n || end <= (page.pruned.get(key) ?? 0)) ended.add(key)
   }
   const over =
-    ends.size === keys.length && isEmpty(page) ? { at: newest(head.epoch, ends), seen: false } : null
+    ends.size === keys.length && page.rows.length === 0 ? { at: newest(head.epoch, ends), seen: false } : null
   return { cursor, reset: null, ended, page, forgiven: forgive(page, head.n), over }
+}
+
+/** A page with a row in it, or one that reaches the head: an engine may give up looking before it finds any. */
+async function readUntilSome(payload: PayloadEngine, keys: readonly string[], after: Cursor): Promise<Page> {
+  const wanted = new Set(keys)
+  const first = await payload.read({ after, keys: wanted, ...BEHIND_PAGE })
+  let page = first
+  while (page.rows.length === 0 && page.to < page.head.n && page.head.epoch === after.epoch) {
+    await immediate()
+    page = await payload.read({ after: { epoch: after.epoch, n: page.to }, keys: wanted, ...BEHIND_PAGE })
+  }
+  if (page === first) return first
+  return { ...page, from: first.from, pruned: new Map([...first.pruned, ...page.pruned]) }
 }
 
 /** Marks from before the connect; null where nothing had been pruned. */
@@ -103,8 +116,4 @@ function forgive(page: Page, n: number): Forgiven | null {
 
 function newest(epoch: string, ends: ReadonlyMap<string, number>): Cursor {
   return { epoch, n: Math.max(...ends.values()) }
-}
-
-function isEmpty(page: Page): boolean {
-  return page.rows.length === 0
 }

@@ -68,7 +68,8 @@ export function createSubscriptions(site: SubscriptionsSite): Subscriptions {
       page = null
       if (own.state !== 'behind') return
       if (own.blocked) await pause(own)
-      else if (more) await immediate()
+      // A drain may come within the same turn: others must have theirs between two pages.
+      if (more) await immediate()
       else if (!own.unsure && (await joinTailer(own))) return
       else if (!news) await pause(own, TAILER_LAG)
       if (own.unsure && own.state === 'behind') await learnEnds(own)
