@@ -24,7 +24,7 @@ export async function measureIdle({ quick, rounds, turns }) {
     for (const idle of idles) {
       const cost = await idle.end()
       cpu[idle.name].push((cost.cpu / cost.elapsed) * 100)
-      memory[idle.name].push(cost.bytes / size / 1024)
+      memory[idle.name].push(cost.bytesPerStream / 1024)
     }
   }
   const extra = memory.ours.map((bytes, round) => bytes - memory.raw[round])
@@ -45,10 +45,10 @@ async function openIdle(name, size) {
   const port = await server.ask('port')
   // Code and buffers that come with the first streams are not a price per stream. They stay open:
   // what closed streams leave behind would be used again, and hide the price of the next ones.
-  const first = await openCrowd(port, '/?key=idle', 500)
+  const first = await openCrowd(port, '/?key=idle', size / 4)
   await sleep(500)
   const before = await server.ask('memory')
-  const crowd = await openCrowd(port, '/?key=idle', size)
+  const rest = await openCrowd(port, '/?key=idle', size - size / 4)
   let cpu = 0
   let start = 0
   return {
@@ -61,12 +61,12 @@ async function openIdle(name, size) {
     async end() {
       const used = (await server.ask('cpu')) - cpu
       const elapsed = (performance.now() - start) * 1000
-      const bytes = (await server.ask('memory')) - before
+      const bytesPerStream = ((await server.ask('memory')) - before) / (size - size / 4)
       first.close()
-      crowd.close()
+      rest.close()
       await server.end()
       rmSync(folder, { recursive: true, force: true })
-      return { cpu: used, elapsed, bytes }
+      return { cpu: used, elapsed, bytesPerStream }
     },
   }
 }
