@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { FileSignalError } from './errors.js'
+import type { Cursor } from './event.js'
 import type { Keys } from './http/keys.js'
 import {
   createKoaRoutes,
@@ -74,10 +75,16 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   const { mode, group, retention } = settings
   let closing: Promise<void> | null = null
 
+  /** The row is safe: wake the other processes, and the readers of this one. */
+  function onCommit(head: Cursor): void {
+    signal().raise(head)
+    streams.wake('local')
+  }
+
   const payload = lazily((): PayloadEngine => {
     const newestSignal = () => signal().newest?.() ?? null
     const create = settings.payload ?? sqlite()
-    return create({ database: paths.database, mode, group, retention, newestSignal, report })
+    return create({ database: paths.database, mode, group, retention, newestSignal, onCommit, report })
   })
   const signal = lazily((): SignalEngine => {
     // Rows that no other process sees need no file to wake it.
@@ -90,12 +97,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   }
 
   const streams = createStreams({ payload, signal, settings, report })
-  const publisher = createPublisher({
-    payload: () => open(payload),
-    signal,
-    payloadLimit: settings.payloadLimit,
-    onCommit: () => streams.wake('local'),
-  })
+  const publisher = createPublisher({ payload: () => open(payload), payloadLimit: settings.payloadLimit })
   const http = { streams, settings, report }
 
   async function stats(): Promise<FileSignalStats> {

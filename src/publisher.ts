@@ -1,7 +1,6 @@
 import { FileSignalError, quote } from './errors.js'
-import { type Cursor, checkDedupe, checkEvent, checkKey, encodePayload, formatId } from './event.js'
+import { checkDedupe, checkEvent, checkKey, encodePayload, formatId } from './event.js'
 import type { Appended, NewRow, PayloadEngine } from './payload/engine.js'
-import type { SignalEngine } from './signal/engine.js'
 
 /** What `signal()` takes beside key and payload. */
 export interface SignalOptions {
@@ -23,7 +22,7 @@ export interface Receipt {
   readonly stored: boolean
 }
 
-/** The first half of an event's way: validate, store, wake. */
+/** The beginning of an event's way: validate and store. The payload engine's commit wakes the readers. */
 export interface Publisher {
   signal(...call: SignalCall): Promise<Receipt>
   signalMany(entries: readonly SignalEntry[]): Promise<Receipt[]>
@@ -35,21 +34,13 @@ export type SignalCall = [key: string, payload?: unknown, options?: SignalOption
 
 export interface PublisherSite {
   readonly payload: () => PayloadEngine
-  readonly signal: () => SignalEngine
   readonly payloadLimit: number
-  /** Called when rows of this process were committed. */
-  readonly onCommit: () => void
 }
 
 export function createPublisher(site: PublisherSite): Publisher {
-  const raise = createRaise(site)
-
   async function publish(rows: readonly NewRow[]): Promise<Receipt[]> {
     if (rows.length === 0) return []
-    const appended = await site.payload().append(rows)
-    const newest = appended.rows.findLast((row) => row.stored)
-    if (newest) raise({ epoch: appended.epoch, n: newest.n })
-    return receipts(appended)
+    return receipts(await site.payload().append(rows))
   }
 
   return {
@@ -61,21 +52,6 @@ export function createPublisher(site: PublisherSite): Publisher {
     signalMany: async (entries) => publish(toRows(entries, site.payloadLimit)),
     end: async (key) =>
       first(await publish([{ key: checkKey(key), event: null, payload: 'null', kind: 'end', dedupe: null }])),
-  }
-}
-
-/** One wake-up for all that was committed in one go; the row is safe, so this may come a moment later. */
-function createRaise(site: PublisherSite): (head: Cursor) => void {
-  let newest: Cursor | null = null
-  return (head) => {
-    if (newest === null) {
-      queueMicrotask(() => {
-        if (newest) site.signal().raise(newest)
-        newest = null
-        site.onCommit()
-      })
-    }
-    newest = head
   }
 }
 

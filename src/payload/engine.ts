@@ -77,6 +77,7 @@ export interface Head extends Cursor {
 export interface ReadRequest {
   /** Rows after this cursor. With another epoch than the store's the page is empty and ends at `head.start`. */
   readonly after: Cursor
+  /** Never changed once it was given: engines may remember what they make of it. */
   readonly keys: ReadonlySet<string>
   /** At most this many rows, and no further row once this many bytes of payload are in the page. */
   readonly maxRows: number
@@ -125,6 +126,11 @@ export interface PayloadSite {
   readonly retention: Partial<Retention> | null
   /** The newest row that the signal engine knows of: a store whose head is below it was restored. */
   readonly newestSignal: () => Hint | null
+  /**
+   * To be called once after each commit that stored something, with its newest row, as early as possible:
+   * it wakes the readers. It is a hint, so it may come before the engine has made sure of anything else.
+   */
+  readonly onCommit: (head: Cursor) => void
   readonly report: (error: unknown) => void
 }
 

@@ -109,6 +109,7 @@ export function memory(): PayloadFactory {
       shared: false,
       append: async (added) => {
         const stored = added.map(store)
+        if (stored.some((row) => row.stored)) site.onCommit({ epoch, n: seq })
         // Looking at every row for each new one would cost more than the rows: look once per tenth of growth.
         if (rows.length > pruneAt || bytes > retention.maxBytes) {
           prune()

@@ -72,9 +72,19 @@ export function createSignalFile(site: SignalSite): SignalFile {
 
   function writable(): number {
     if (writing && isAt(writing, path())) return writing.fd
+    return reopen().fd
+  }
+
+  function reopen(): Open {
     make()
     writing = replace(writing, path(), constants.O_WRONLY)
-    return writing.fd
+    return writing
+  }
+
+  /** Writes first and looks afterwards, which saves the wake-up a fifth of its way; a deleted file takes no harm. */
+  function write(record: string): void {
+    if (writing) writeSync(writing.fd, record, 0, 'latin1')
+    if (!writing || !isAt(writing, path())) writeSync(reopen().fd, record, 0, 'latin1')
   }
 
   /**
@@ -125,9 +135,7 @@ export function createSignalFile(site: SignalSite): SignalFile {
 
   return {
     path,
-    write: (head) => {
-      writeSync(writable(), `${formatId(head.epoch, head.n).padEnd(RECORD - 1)}\n`, 0, 'latin1')
-    },
+    write: (head) => write(`${formatId(head.epoch, head.n).padEnd(RECORD - 1)}\n`),
     newest,
     hold: () => {
       make()

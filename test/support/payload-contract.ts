@@ -26,6 +26,7 @@ export function site(
     group: null,
     retention: null,
     newestSignal: () => null,
+    onCommit: () => {},
     report: (error) => reports.push(error),
     ...more,
     reports,
@@ -98,6 +99,16 @@ export function payloadContract(
       const numbers = acknowledged.map((appended) => appended.rows[0]?.n)
       expect(numbers).to.deep.equal(Array.from({ length: 50 }, (_, i) => i + 1))
       expect((await readAll(engine, ['a'])).payloads).to.deep.equal(Array.from({ length: 50 }, (_, i) => i))
+    })
+
+    it('calls onCommit with the newest row as soon as something is stored, and else not', async () => {
+      const heads: number[] = []
+      use({ onCommit: ({ n }) => heads.push(n) })
+      const first = engine.append([row('a', 1, { dedupe: 'x' }), row('a', 2)])
+      if (engine.commitsOnCall) expect(heads).to.deep.equal([2])
+      await first
+      await engine.append([row('a', 3, { dedupe: 'x' })])
+      expect(heads).to.deep.equal([2])
     })
 
     it('gives back what was stored: key, event, payload, kind and time', async () => {

@@ -21,9 +21,9 @@ export interface Connection {
   /** True where another file, or none, stands at the path now. Costs one lstat, 2 µs; opens nothing. */
   moved(): boolean
   head(): Head
+  /** The head, and how far anything was pruned; one statement, for every page asks. */
+  standing(): Standing
   epoch(): string
-  /** Marks at and below it may have been folded away. */
-  floor(): number
   /** Bytes in use: pages of the file that are not free. */
   bytes(): number
   /** What the store remembers, over the defaults. */
@@ -34,6 +34,13 @@ export interface Connection {
   getMeta(name: string): string | null
   setMeta(name: string, value: string): void
   close(): void
+}
+
+/** Where a store stands: `floor` is how far marks may have been folded away, `marked` the newest mark. */
+export interface Standing {
+  readonly head: Head
+  readonly floor: number
+  readonly marked: number
 }
 
 /** Thrown where only the main file is gone: what is left of it must be cleared under the lock first. */
@@ -107,10 +114,11 @@ function prepareStore(db: Database, path: string, network: boolean): void {
 function createConnection(db: Database, path: string, inode: string, network: boolean): Connection {
   const selectMeta = db.prepare('SELECT value FROM meta WHERE name = ?')
   const replaceMeta = db.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)')
-  const selectHead = db.prepare(`SELECT
-    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS n,
-    coalesce((SELECT value FROM meta WHERE name = 'epoch'), '') AS epoch,
-    CAST(coalesce((SELECT value FROM meta WHERE name = 'start'), '0') AS INTEGER) AS start`)
+  // Another process's commit empties SQLite's page cache, so each table that is asked costs a read: ask two.
+  const selectStanding = db.prepare(
+    `SELECT seq AS n, epoch, start, floor, marked FROM standing, sqlite_sequence WHERE name = 'events'`,
+  )
+  const selectEpoch = db.prepare('SELECT epoch FROM standing')
   const selectBytes = db.prepare(`SELECT (page_count - freelist_count) * page_size AS used
     FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
   const begins = { BEGIN: db.prepare('BEGIN'), 'BEGIN IMMEDIATE': db.prepare('BEGIN IMMEDIATE') }
@@ -119,15 +127,21 @@ function createConnection(db: Database, path: string, inode: string, network: bo
     (selectMeta.get(name) as { value: string } | undefined)?.value ?? null
   const setMeta = (name: string, value: string): void => void replaceMeta.run(name, value)
 
+  function standing(): Standing {
+    const row = selectStanding.get() as Head & Omit<Standing, 'head'>
+    const { n, epoch, start, floor, marked } = row
+    return { head: { n, epoch, start }, floor, marked }
+  }
+
   return {
     db,
     inode,
     network,
     walInode: lstatSync(`${path}-wal`, { throwIfNoEntry: false })?.ino ?? 0,
     moved: () => inodeOf(path) !== inode,
-    head: () => selectHead.get() as Head,
-    epoch: () => getMeta('epoch') ?? '',
-    floor: () => Number(getMeta('floor') ?? 0),
+    head: () => standing().head,
+    standing,
+    epoch: () => (selectEpoch.get() as { epoch: string }).epoch,
     bytes: () => {
       const { used } = selectBytes.get() as { used: number }
       return used
@@ -185,8 +199,7 @@ function settle(connection: Connection, place: string, site: PayloadSite): void 
 
 /** Gives the store a new epoch from its head on. Call it inside a write transaction. */
 export function renew(connection: Connection, hint: Hint | null, start = connection.head().n): void {
-  connection.setMeta('epoch', randomEpoch())
-  connection.setMeta('start', String(start))
+  connection.prepare('UPDATE standing SET epoch = ?, start = ?').run(randomEpoch(), start)
   // A foreign writer's bare number carries no epoch that would outdate it: believe it once only.
   if (hint?.epoch === null) connection.setMeta('distrusted', String(hint.n))
 }

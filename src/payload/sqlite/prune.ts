@@ -155,7 +155,7 @@ function foldMarks({ connection }: Opened, { maxAge }: Retention, batch: number)
   const young = marks.findIndex((mark) => mark.at >= oldest)
   const floor = (young === -1 ? marks.at(-1) : marks[young - 1])?.n
   if (floor === undefined) return { deleted: 0, more: false }
-  connection.setMeta('floor', String(Math.max(floor, connection.floor())))
+  connection.prepare('UPDATE standing SET floor = max(floor, ?)').run(floor)
   connection.prepare('DELETE FROM pruned WHERE n <= ?').run(floor)
   return { deleted: 0, more: young === -1 && marks.length === batch }
 }

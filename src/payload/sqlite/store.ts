@@ -34,7 +34,7 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       if (closed) throw new FileSignalError('CLOSED', 'the store is closed')
       if (parts === null) {
         const opener = createOpener(database ?? site.database(), site)
-        parts = { opener, queue: createQueue(opener), pruner: createPruner(opener) }
+        parts = { opener, queue: createQueue(opener, site.onCommit), pruner: createPruner(opener) }
       }
       return parts
     }
@@ -43,10 +43,15 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       name: 'sqlite',
       commitsOnCall: true,
       shared: true,
-      append: async (rows) => {
+      append: (rows) => {
+        if (closed) return Promise.reject(new FileSignalError('CLOSED', 'the store is closed'))
         const { queue, pruner } = use()
-        const appended = await queue.append(rows)
-        pruner.consider(site.report)
+        const appended = queue.append(rows)
+        // A store that refuses rows is told to the caller; the pruner would only say it again.
+        appended.then(
+          () => pruner.consider(site.report),
+          () => {},
+        )
         return appended
       },
       head: async () => use().opener.run((opened) => current(opened, site.newestSignal)),
@@ -54,7 +59,14 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
         const { opener, pruner } = use()
         pruner.consider(site.report)
         return opener.run((opened) => {
-          current(opened, site.newestSignal)
+          const page = opened.rows.page(request)
+          // Where something has come, the store has not gone back; and a wake-up should be quick.
+          const least = Math.max(request.after.n + 1, opened.known.n)
+          const isNews = page.head.epoch === request.after.epoch && page.head.n >= least
+          if (isNews || isSame(current(opened, site.newestSignal), page.head)) {
+            opened.known = page.head
+            return page
+          }
           return opened.rows.page(request)
         })
       },
@@ -88,6 +100,10 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       },
     }
   }
+}
+
+function isSame(a: Head, b: Head): boolean {
+  return a.epoch === b.epoch && a.n === b.n
 }
 
 /**

@@ -4,6 +4,7 @@
  *
  * `events.kind` is 0 for an event and 1 for the end of a key. `created_at` is milliseconds; the check
  * catches writers that store seconds, whose rows would look 50 years old to the pruner.
+ * `standing` is one row, which every read needs.
  * The trigger marks, in the transaction of any DELETE, how far each key was pruned.
  */
 const NAME = (column: string) => `typeof(${column}) = 'text'
@@ -18,6 +19,13 @@ export const schema001 = `
   CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
+  );
+
+  CREATE TABLE standing (
+    epoch TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    floor INTEGER NOT NULL,
+    marked INTEGER NOT NULL
   );
 
   CREATE TABLE events (
@@ -53,6 +61,7 @@ export const schema001 = `
     INSERT OR REPLACE INTO pruned (key, n, kind, at)
       SELECT OLD.key, OLD.id, OLD.kind, ${NOW}
       WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE key = OLD.key AND n >= OLD.id);
+    UPDATE standing SET marked = OLD.id WHERE marked < OLD.id;
     DELETE FROM dedupes WHERE n = OLD.id;
   END;
 
@@ -61,4 +70,5 @@ export const schema001 = `
   END;
 
   INSERT INTO sqlite_sequence (name, seq) VALUES ('events', 0);
+  INSERT INTO standing (epoch, start, floor, marked) VALUES ('', 0, 0, 0);
 `
