@@ -416,7 +416,7 @@ describe('handler', () => {
     })
 
     it('gets a reset in mid-stream when what it missed is pruned', async () => {
-      rig.payload = memoryStore(20)
+      rig.payload = memoryStore({ maxPerKey: 20 })
       const slow = await open(await rig.handle('a'))
       const quiet = await open(await rig.handle('quiet'))
       await until(() => sinks().live === 2, 'live')

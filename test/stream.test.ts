@@ -109,7 +109,7 @@ describe('streams', () => {
     })
 
     it('has lost nothing by what was pruned before it came', async () => {
-      use({ maxPerKey: 2 })
+      use({ retention: { maxPerKey: 2 } })
       for (let i = 1; i <= 5; i += 1) await rig.put('a', i)
       await rig.put('b', 'b')
       for (let i = 1; i <= 4; i += 1) await rig.put('c', i)
@@ -176,6 +176,11 @@ describe('streams', () => {
       await Promise.all([rig.put('a', 1), rig.put('b', 2)])
       await until(() => all.every((client) => client.payloads().length === 2), 'the events')
       expect(sent.length).to.equal(3)
+      expect(new Set(sent).size).to.equal(1)
+      sent.length = 0
+      await rig.append({ key: 'a' }, { key: 'a', kind: 'end' }, { key: 'b', kind: 'end' })
+      rig.streams.wake('local')
+      await until(() => all.every((client) => client.isDone()), 'the end')
       expect(new Set(sent).size).to.equal(1)
     })
   })
@@ -287,16 +292,15 @@ describe('streams', () => {
     })
 
     it('learn of an end that was pruned', async () => {
-      use({ maxPerKey: 1 })
-      await rig.put('a', 1)
+      use({ retention: { maxAge: 20 } })
       await rig.end('a')
-      await rig.put('b', 1)
+      await sleep(30)
       await rig.put('b', 2)
-      const url = await rig.handle(['a', 'b'], { replay: 'all' })
       await rig.payload.prune()
-      const client = await open(url)
+      const client = await open(await rig.handle(['a', 'b'], { replay: 'all' }))
       await rig.end('b')
       await until(() => client.isDone(), 'the end')
+      expect(client.payloads()).to.deep.equal([2])
     })
   })
 
@@ -442,7 +446,7 @@ describe('streams', () => {
 
   describe('when events are pruned that they have not had', () => {
     it('get a reset in mid-stream, with the head’s id, and go on from there', async () => {
-      use({ maxPerKey: 3 })
+      use({ retention: { maxPerKey: 3 } })
       const client = await open(await rig.handle('a'))
       await rig.put('a', 'first')
       await until(() => client.payloads().length === 1, 'the first')
@@ -460,8 +464,42 @@ describe('streams', () => {
       expect(reasons(client).length).to.equal(1)
     })
 
+    it('also where nothing of them is left, and where it is another that lags', async () => {
+      const store = memoryStore({ maxAge: 20 })
+      let hold: Promise<void> | null = null
+      use({
+        payload: {
+          ...store,
+          read: async (request) => {
+            if (hold && request.maxRows === 1000) await hold
+            return store.read(request)
+          },
+        },
+      })
+      const early = await open(await rig.handle('a'))
+      await until(() => rig.streams.stats().live === 1, 'live')
+      let release = () => {}
+      hold = new Promise((resolve) => {
+        release = resolve
+      })
+      rig.streams.wake('local')
+      const id = await rig.put('a', 1)
+      // The late one has read this event by itself, ahead of the reader that lags.
+      const late = await open(await rig.handle('a', { replay: 'all' }))
+      await until(() => late.payloads().length === 1 && rig.streams.stats().live === 2, 'the event')
+      await sleep(30)
+      await rig.payload.prune()
+      hold = null
+      release()
+      await until(() => early.ofType('reset').length === 1, 'the reset')
+      expect(early.ofType('reset')[0]).to.include({ id, data: '{"reason":"pruned"}' })
+      await rig.put('a', 2)
+      await until(() => late.payloads().length === 2 && early.payloads().length === 1, 'the next event')
+      expect(reasons(late)).to.deep.equal([])
+    })
+
     it('and get [DONE] where the reset jumped over the end', async () => {
-      use({ maxPerKey: 2 })
+      use({ retention: { maxPerKey: 2 } })
       const client = await open(await rig.handle(['a', 'b']))
       const id = await rig.end('a')
       await until(() => rig.streams.stats().cursor === id, 'the first end is read')
@@ -477,7 +515,7 @@ describe('streams', () => {
     })
 
     it('and no reset where the key is quiet and its busy neighbour is pruned', async () => {
-      use({ maxPerKey: 3 })
+      use({ retention: { maxPerKey: 3 } })
       const quietUrl = await rig.handle('quiet')
       const cursor = await rig.put('quiet', 1)
       const quiet = await open(quietUrl)
@@ -498,7 +536,7 @@ describe('streams', () => {
     })
 
     it('and none where the pruned ones were delivered already', async () => {
-      use({ maxPerKey: 1 })
+      use({ retention: { maxPerKey: 1 } })
       const client = await open(await rig.handle('a'))
       for (let i = 0; i < 20; i += 1) {
         await rig.put('a', i)
@@ -513,7 +551,7 @@ describe('streams', () => {
     })
 
     it('also in the middle of a replay for a client that came without a cursor', async () => {
-      const store = memoryStore(600)
+      const store = memoryStore({ maxPerKey: 600 })
       use({ payload: store })
       await rig.append(...Array.from({ length: 600 }, (_, i) => ({ key: 'a', payload: String(i) })))
       await rig.append(...Array.from({ length: 3 }, () => ({ key: 'b' })))
@@ -567,6 +605,36 @@ describe('streams', () => {
       broken = false
       await until(() => client.payloads().length === 2, 'the second')
       expect(rig.reports.map(({ code }) => code)).to.deep.equal(['STREAM_FAILED'])
+    })
+
+    it('leave nothing behind when they close while they wait to try again', async () => {
+      const store = memoryStore()
+      use({
+        poll: 60_000,
+        payload: {
+          ...store,
+          read: async (request) => {
+            if (request.after.n > 0) throw new Error('disk on fire')
+            return store.read(request)
+          },
+        },
+      })
+      await rig.append(...Array.from({ length: 300 }, () => ({ key: 'a' })))
+      const client = await open(await rig.handle('a', { replay: 'all' }))
+      await until(() => rig.reports.length === 1, 'the failure')
+      client.close()
+      await until(() => rig.streams.stats().streams === 0, 'the end')
+      const subscriber = rig.streams.subscribe('a', { after: 'nonsense' })
+      rig.payload = {
+        ...store,
+        head: async () => {
+          throw new Error('disk on fire')
+        },
+      }
+      const next = subscriber.next()
+      await until(() => rig.streams.stats().streams === 1, 'a subscriber that cannot begin')
+      await subscriber.return()
+      expect((await next).done).to.equal(true)
     })
 
     it('try again every poll while they are behind', async () => {
@@ -658,7 +726,7 @@ describe('streams', () => {
     })
 
     it('throw CURSOR_LOST in the middle, once, behind what had come', async () => {
-      use({ maxPerKey: 2 })
+      use({ retention: { maxPerKey: 2 } })
       const events: Event[] = []
       const subscriber = rig.streams.subscribe('a')
       const over = collect(subscriber, events)

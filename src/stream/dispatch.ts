@@ -38,7 +38,10 @@ export function dispatch(
   }
 }
 
-function markedGroups(page: Page, audience: Audience): Set<Group> {
+const NONE: ReadonlySet<Group> = new Set()
+
+function markedGroups(page: Page, audience: Audience): ReadonlySet<Group> {
+  if (page.pruned.size === 0) return NONE
   const found = new Set<Group>()
   for (const key of page.pruned.keys()) {
     for (const group of audience.groupsOf(key)) found.add(group)

@@ -85,14 +85,18 @@ async function startInPast(
   if (page.head.epoch !== head.epoch) return startAtHead(payload, keys, page.head, null)
   const cursor = { epoch: head.epoch, n: page.rows[0] ? page.rows[0].n - 1 : page.to }
   const ends = await payload.ended(keys, head.n)
-  const ended = new Set<string>()
-  // An end that was pruned is never read, yet the key has ended.
-  for (const [key, end] of ends) {
-    if (end <= cursor.n || end <= (page.pruned.get(key) ?? 0)) ended.add(key)
-  }
+  const ended = new Set([...ends.keys()].filter((key) => (ends.get(key) ?? 0) <= cursor.n))
   const over =
     ends.size === keys.length && page.rows.length === 0 ? { at: newest(head.epoch, ends), seen: false } : null
-  return { cursor, reset: null, ended, page, forgiven: forgive(page, head.n), over }
+  const { pruned, floor } = page
+  return {
+    cursor,
+    reset: null,
+    ended,
+    page,
+    forgiven: pruned.size > 0 || floor > 0 ? { pruned, floor } : null,
+    over,
+  }
 }
 
 /** A page with a row in it, or one that reaches the head: an engine may give up looking before it finds any. */
@@ -106,12 +110,6 @@ async function readUntilSome(payload: PayloadEngine, keys: readonly string[], af
   }
   if (page === first) return first
   return { ...page, from: first.from, pruned: new Map([...first.pruned, ...page.pruned]) }
-}
-
-/** Marks from before the connect; null where nothing had been pruned. */
-function forgive(page: Page, n: number): Forgiven | null {
-  if (page.pruned.size === 0 && page.floor === 0) return null
-  return { pruned: new Map([...page.pruned].filter(([, mark]) => mark <= n)), floor: Math.min(page.floor, n) }
 }
 
 function newest(epoch: string, ends: ReadonlyMap<string, number>): Cursor {

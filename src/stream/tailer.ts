@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { FileSignalError } from '../errors.js'
 import type { Cursor } from '../event.js'
@@ -48,10 +49,15 @@ interface Session {
   cursor: Cursor | null
   dirty: boolean
   reading: boolean
+  /** When it last stopped reading, as of performance.now(). */
+  readAt: number
   timer: NodeJS.Timeout
   started: Promise<void>
   onStarted: () => void
 }
+
+/** Milliseconds without a read after which the next wake-up is read for at once. */
+const CALM = 2
 
 const PAGE = Object.freeze({ maxRows: 1000, maxBytes: 1024 * 1024 })
 
@@ -68,7 +74,7 @@ export function createTailer(site: TailerSite): Tailer {
       onStarted = resolve
     })
     const timer = setInterval(sweep, site.poll)
-    session = { cursor: null, dirty: false, reading: false, timer, started, onStarted }
+    session = { cursor: null, dirty: false, reading: false, readAt: 0, timer, started, onStarted }
     ear.want(true)
     void run(session)
   }
@@ -91,7 +97,11 @@ export function createTailer(site: TailerSite): Tailer {
     const own = session
     if (!own || own.dirty) return
     own.dirty = true
-    if (!own.reading) setImmediate(run, own)
+    if (own.reading) return
+    // Of a burst, one read takes all that a turn of the loop brings. After a calm the turn's rest would only
+    // delay the event; a publisher in this process has its own work to do first.
+    if (kind !== 'local' && performance.now() - own.readAt > CALM) queueMicrotask(() => void run(own))
+    else setImmediate(run, own)
   }
 
   async function run(own: Session): Promise<void> {
@@ -102,10 +112,10 @@ export function createTailer(site: TailerSite): Tailer {
       outage.worked()
     } catch (error) {
       // The next wake-up or sweep tries again, from the same place.
-      own.dirty = false
       if (own === session) outage.failed(error)
     }
     own.reading = false
+    own.readAt = performance.now()
     if (own.dirty) setImmediate(run, own)
   }
 
@@ -120,9 +130,8 @@ export function createTailer(site: TailerSite): Tailer {
       const { keys, version } = site.listened()
       const page: Page = await payload().read({ after: own.cursor, keys, ...PAGE })
       if (own !== session) return
-      const replaced: boolean = page.head.epoch !== own.cursor.epoch
-      site.onPage(page, version, replaced)
-      own.cursor = { epoch: page.head.epoch, n: replaced ? page.head.start : page.to }
+      site.onPage(page, version, page.head.epoch !== own.cursor.epoch)
+      own.cursor = { epoch: page.head.epoch, n: page.to }
       if (own.cursor.n >= page.head.n) return
       await immediate()
     }

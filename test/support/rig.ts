@@ -2,7 +2,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FileSignalError } from '../../dist/errors.js'
 import { createHandler, type HttpSite } from '../../dist/http/node.js'
-import { DEFAULTS, type StreamOptions } from '../../dist/options.js'
+import { DEFAULTS, type Retention, type StreamOptions } from '../../dist/options.js'
 import type { NewRow, PayloadEngine } from '../../dist/payload/engine.js'
 import { memory } from '../../dist/payload/memory.js'
 import type { SignalEngine } from '../../dist/signal/engine.js'
@@ -33,15 +33,14 @@ export interface Rig extends HttpSite {
 export interface RigOptions {
   payload?: PayloadEngine
   signal?: SignalEngine
-  maxPerKey?: number
+  retention?: Partial<Retention>
   poll?: number
   buffer?: number
 }
 
-/** A memory store that keeps `maxPerKey` events of each key, when it is told to prune. */
-export function memoryStore(maxPerKey?: number): PayloadEngine {
-  const retention = maxPerKey === undefined ? {} : { retention: { maxPerKey } }
-  return memory()(payloadSite(retention))
+/** A memory store that keeps no more than `retention` says, when it is told to prune. */
+export function memoryStore(retention?: Partial<Retention>): PayloadEngine {
+  return memory()(payloadSite(retention ? { retention } : {}))
 }
 
 export function createRig(options: RigOptions = {}): Rig {
@@ -61,7 +60,7 @@ export function createRig(options: RigOptions = {}): Rig {
     })
 
   const rig: Rig = {
-    payload: options.payload ?? memoryStore(options.maxPerKey),
+    payload: options.payload ?? memoryStore(options.retention),
     signal,
     settings,
     report,
