@@ -143,15 +143,16 @@ describe('Koa', () => {
   })
 
   it('returns when the stream is open, so that middleware above it can end its work', async () => {
-    const times: string[] = []
+    const returned: unknown[] = []
     const url = await rig.serve(
-      dressed(async (_ctx, next) => {
+      dressed(async (ctx, next) => {
         await next()
-        times.push('above it')
+        returned.push({ respond: ctx.respond, compress: ctx.compress })
       }, streamOf('a')),
     )
     const client = await open(url)
-    await until(() => times.length === 1, 'the middleware above')
+    await until(() => returned.length === 1, 'the middleware above')
+    expect(returned).to.deep.equal([{ respond: false, compress: false }])
     expect(client.ended).to.equal(false)
   })
 

@@ -376,6 +376,35 @@ describe('streams', () => {
       expect(late.payloads()).to.deep.equal([2])
     })
 
+    it('page by page, with a turn of the loop for others between two pages', async () => {
+      const store = memoryStore()
+      let turns = 0
+      const turnsOfPages: number[] = []
+      use({
+        payload: {
+          ...store,
+          read: async (request) => {
+            if (request.maxRows === 256) turnsOfPages.push(turns)
+            return store.read(request)
+          },
+        },
+      })
+      // Frames so small that a page never fills the socket: nothing else makes the stream wait.
+      await rig.append(...Array.from({ length: 2000 }, () => ({ key: 'a', payload: '1' })))
+      const url = await rig.handle('a', { replay: 'all' })
+      let counting = true
+      const count = () => {
+        turns += 1
+        if (counting) setImmediate(count)
+      }
+      count()
+      const client = await open(url)
+      await until(() => client.payloads().length === 2000, 'all events')
+      counting = false
+      expect(turnsOfPages.length).to.equal(8)
+      expect(new Set(turnsOfPages).size).to.equal(8)
+    })
+
     it('to nothing: idle streams of other keys are not visited by a page', async () => {
       use()
       const sent: string[] = []
@@ -723,6 +752,16 @@ describe('streams', () => {
         expect(error).to.include({ code: 'CURSOR_LOST' })
         expect((error as FileSignalError).remedy).to.include('without { after }')
       }
+    })
+
+    it('throw CURSOR_LOST where what follows the cursor was pruned, and leave nothing behind', async () => {
+      use({ retention: { maxPerKey: 1 } })
+      const after = await rig.put('a', 1)
+      await rig.put('a', 2)
+      await rig.put('a', 3)
+      await rig.payload.prune()
+      expect(await collect(rig.streams.subscribe('a', { after }), [])).to.include({ code: 'CURSOR_LOST' })
+      expect(rig.streams.stats()).to.include({ streams: 0, keys: 0, behind: 0 })
     })
 
     it('throw CURSOR_LOST in the middle, once, behind what had come', async () => {

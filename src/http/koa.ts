@@ -129,7 +129,6 @@ function withParams<Context extends KoaBase>(ctx: Context): Context & KoaContext
 }
 
 function answerHead(res: ServerResponse): void {
-  if (isGone(res)) return
   setStreamHeaders(res)
   res.end()
 }

@@ -40,7 +40,6 @@ export function createHandler<Request extends NodeRequest = IncomingMessage>(
   async function handle(req: Request, res: Outgoing): Promise<void> {
     const admission = await admit(req, req, source, plan)
     if ('status' in admission) return answer(res, admission.status, admission.text)
-    if (isGone(res)) return
     if (req.method === 'HEAD') {
       setStreamHeaders(res)
       res.end()

@@ -124,7 +124,7 @@ export function createStreams(site: StreamsSite): Streams {
   async function prepare(connection: Connection, request: StreamRequest): Promise<Start | null> {
     const { keys, lastEventId, plan } = request
     // A client with a cursor may have to get 204 instead.
-    const late = lastEventId === null ? setImmediate(connection.open, null) : undefined
+    if (lastEventId === null) setImmediate(connection.open, null)
     try {
       const start = await findStart(payload(), keys, lastEventId, plan.replay)
       outage.worked()
@@ -132,8 +132,6 @@ export function createStreams(site: StreamsSite): Streams {
     } catch (error) {
       outage.failed(error)
       return null
-    } finally {
-      clearImmediate(late)
     }
   }
 
