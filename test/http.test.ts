@@ -198,6 +198,36 @@ describe('handler', () => {
       expect((await ask(coded, 'GET')).status).to.equal(500)
     })
 
+    it('nothing where somebody else has answered, and reports it', async () => {
+      const store = memoryStore()
+      for (const ms of [0, 20]) {
+        rig.payload = {
+          ...store,
+          head: async () => {
+            await sleep(ms)
+            return store.head()
+          },
+        }
+        const handle = createHandler(rig, 'a')
+        const url = await rig.serve((req, res) => {
+          void handle(req, res)
+          res.setHeader('Content-Type', 'text/plain')
+          res.end('mine')
+        })
+        const began = await rig.serve((req, res) => {
+          res.write('mine')
+          void handle(req, res).then(() => res.end())
+        })
+        for (const other of [url, began]) {
+          const response = await ask(other, 'GET')
+          expect([response.status, await response.text()]).to.deep.equal([200, 'mine'])
+        }
+        await until(() => sinks().streams === 0, 'no stream')
+      }
+      expect(rig.reports.length).to.be.above(0)
+      for (const report of rig.reports) expect(report.code).to.equal('STREAM_FAILED')
+    })
+
     it('nothing at all for wrong keys and options that are known when it is made', () => {
       for (const key of ['', 'a\u0007', 'x'.repeat(201)]) {
         expect(() => createHandler(rig, key))

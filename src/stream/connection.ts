@@ -101,8 +101,8 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   }
 
   function end(): void {
-    if (state === 'ending' || state === 'closed') return
-    if (state === 'new') connection.open(null)
+    connection.open(null)
+    if (!connection.isOpen()) return
     state = 'ending'
     endedAt = performance.now()
     response.end()
@@ -112,6 +112,13 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   function close(): void {
     state = 'closed'
     site.onClose(connection)
+  }
+
+  function release(): void {
+    response.off('close', close)
+    response.off('drain', drain)
+    response.off('error', ignore)
+    close()
   }
 
   function drain(): void {
@@ -133,9 +140,15 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
       const ready = cursor ? encodeReady(cursor, plan.heartbeat) : ''
       if (state === 'open') write(ready)
       if (state !== 'new') return
-      state = 'open'
-      setStreamHeaders(response)
-      write(encodePrelude(between(plan.retry)) + ready)
+      try {
+        setStreamHeaders(response)
+        state = 'open'
+        write(encodePrelude(between(plan.retry)) + ready)
+      } catch (error) {
+        // Somebody else has answered meanwhile, and the response is theirs.
+        site.onFault(error)
+        release()
+      }
     },
     write: (batch) => write(batch.bytes()),
     reset: (reason, cursor) => void write(encodeReset(reason, cursor)),
@@ -148,11 +161,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
       end()
     },
     end,
-    release: () => {
-      response.off('close', close)
-      response.off('drain', drain)
-      close()
-    },
+    release,
     tick: (now, step) => {
       if (state === 'ending') {
         if (now - endedAt >= LINGERING) response.destroy()

@@ -137,6 +137,7 @@ export function createStreams(site: StreamsSite): Streams {
 
   function begin(connection: Connection, request: StreamRequest, start: Start): void {
     connection.open(start.cursor)
+    if (!connection.isOpen()) return
     if (start.reset) connection.reset(start.reset, start.cursor)
     if (start.over) connection.done(start.over.at)
     else {
