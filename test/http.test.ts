@@ -558,14 +558,14 @@ describe('handler', () => {
       own.tick(now + 59_000, 1000)
       await sleep(20)
       expect(closed).to.equal(false)
-      const before = own.waiting
-      while (own.waiting === before) {
+      const before = own.waiting()
+      while (own.waiting() === before) {
         slow.resume()
         await turn()
         slow.pause()
         await sleep(1)
       }
-      expect(own.waiting).to.be.above(0)
+      expect(own.waiting()).to.be.above(0)
       own.tick(now + 100_000, 1000)
       await sleep(20)
       expect(closed).to.equal(false)

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { FileSignalError, quote } from '../errors.js'
 import { checkEvent } from '../event.js'
 import { type StreamOptions, validateStream } from '../options.js'
-import { isGone, setStreamHeaders } from '../stream/connection.js'
+import { isGone, writeStreamHead } from '../stream/connection.js'
 import { admit, lastEventIdOf } from './admission.js'
 import { createKeySource, type Keys } from './keys.js'
 import type { HttpSite } from './node.js'
@@ -129,7 +129,7 @@ function withParams<Context extends KoaBase>(ctx: Context): Context & KoaContext
 }
 
 function answerHead(res: ServerResponse): void {
-  setStreamHeaders(res)
+  writeStreamHead(res)
   res.end()
 }
 

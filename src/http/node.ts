@@ -3,7 +3,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { FileSignalError } from '../errors.js'
 import { checkEvent } from '../event.js'
 import { type StreamOptions, type StreamSettings, validateStream } from '../options.js'
-import { isGone, type Outgoing, setStreamHeaders } from '../stream/connection.js'
+import { isGone, type Outgoing, writeStreamHead } from '../stream/connection.js'
 import { asReported } from '../stream/outage.js'
 import type { Streams } from '../stream/streams.js'
 import { admit, lastEventIdOf } from './admission.js'
@@ -41,7 +41,7 @@ export function createHandler<Request extends NodeRequest = IncomingMessage>(
     const admission = await admit(req, req, source, plan)
     if ('status' in admission) return answer(res, admission.status, admission.text)
     if (req.method === 'HEAD') {
-      setStreamHeaders(res)
+      writeStreamHead(res)
       res.end()
       return
     }

@@ -10,6 +10,7 @@ import type { Ticking } from './ticker.js'
 export interface Outgoing extends Writable {
   statusCode: number
   readonly headersSent: boolean
+  writeHead(status: number, headers: Record<string, string>): unknown
   setHeader(name: string, value: string | number | readonly string[]): unknown
   removeHeader(name: string): void
 }
@@ -19,7 +20,7 @@ export interface Connection extends Sink, Ticking {
   /** False once it has ended, or its client has gone. */
   isOpen(): boolean
   /** Bytes that wait to be sent. */
-  readonly waiting: number
+  waiting(): number
   /** Sends headers and prelude, and `ready` where the cursor is known. */
   open(cursor: Cursor | null): void
   /** Ends the response when all that waits has been sent, or destroys it 5 s later. Idempotent. */
@@ -58,11 +59,13 @@ const HEADERS = Object.freeze({
  */
 const FOREIGN_HEADERS = ['Content-Length', 'Content-Encoding', 'ETag', 'Last-Modified']
 
-/** Sets status and headers of a stream, and leaves those that others have set, such as cookies and CORS. */
-export function setStreamHeaders(response: Outgoing): void {
-  response.statusCode = 200
+/**
+ * Writes the head of a stream, and leaves the headers that others have set, such as cookies and CORS.
+ * With setHeader() each response would keep a table of them: half a KiB for as long as the stream lasts.
+ */
+export function writeStreamHead(response: Outgoing): void {
   for (const name of FOREIGN_HEADERS) response.removeHeader(name)
-  for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
+  response.writeHead(200, HEADERS)
 }
 
 /** True where the client has gone already, in either HTTP version: then 'close' will not come any more. */
@@ -129,19 +132,15 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   const connection: Connection = {
     finest: Math.min(plan.heartbeat, plan.duration),
     isOpen: () => state === 'new' || state === 'open',
-    get full() {
-      // Only a response that has refused more will tell when it has drained.
-      return !writable && response.writableLength > site.buffer
-    },
-    get waiting() {
-      return state === 'closed' ? 0 : response.writableLength
-    },
+    // Only a response that has refused more will tell when it has drained.
+    isFull: () => !writable && response.writableLength > site.buffer,
+    waiting: () => (state === 'closed' ? 0 : response.writableLength),
     open: (cursor) => {
       const ready = cursor ? encodeReady(cursor, plan.heartbeat) : ''
       if (state === 'open') write(ready)
       if (state !== 'new') return
       try {
-        setStreamHeaders(response)
+        writeStreamHead(response)
         state = 'open'
         write(encodePrelude(between(plan.retry)) + ready)
       } catch (error) {

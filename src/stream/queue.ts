@@ -57,9 +57,7 @@ export function createQueue(site: QueueSite): Queue {
   }
 
   return {
-    get full() {
-      return events.length >= LENGTH
-    },
+    isFull: () => events.length >= LENGTH,
     write: (batch) => {
       for (const row of batch.events) push(row, batch.epoch)
       return events.length < LENGTH

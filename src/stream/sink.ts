@@ -9,7 +9,7 @@ import type { ResetReason } from './frame.js'
  */
 export interface Sink {
   /** True where more waits than it may hold; a live subscription falls behind instead of writing. */
-  readonly full: boolean
+  isFull(): boolean
   /** Takes a batch with at least one event. False: give no more until it has drained. */
   write(batch: Batch): boolean
   /** The reader's cursor is lost; what follows comes after `cursor`. */

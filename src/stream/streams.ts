@@ -160,7 +160,7 @@ export function createStreams(site: StreamsSite): Streams {
     let live = 0
     for (const group of audience.groups()) live += group.live.size
     let waiting = 0
-    for (const connection of connections.keys()) waiting += connection.waiting
+    for (const connection of connections.keys()) waiting += connection.waiting()
     return {
       streams: connections.size + subscribers.size,
       live,

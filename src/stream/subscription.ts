@@ -193,7 +193,7 @@ export function createSubscriptions(site: SubscriptionsSite): Subscriptions {
     },
     receive: (own, page, batch) => {
       if (own.n < page.from) own.n = page.from
-      if (own.sink.full) return fallBehind(own, true)
+      if (own.sink.isFull()) return fallBehind(own, true)
       try {
         take(own, page, batch)
       } catch (error) {
@@ -201,7 +201,7 @@ export function createSubscriptions(site: SubscriptionsSite): Subscriptions {
       }
     },
     miss: (own, page) => {
-      if (own.n < page.to || own.epoch !== page.head.epoch) fallBehind(own, own.sink.full)
+      if (own.n < page.to || own.epoch !== page.head.epoch) fallBehind(own, own.sink.isFull())
     },
     drained: (own) => {
       if (!own.blocked) return
