@@ -204,7 +204,8 @@ function validateRetention(options: RetentionOptions): Partial<Retention> {
   })
 }
 
-function refuseUnknown(options: unknown, place: string, known: readonly string[]): void {
+/** Throws OPTION_INVALID for what is no object, and for names that are not known: they are mostly typing errors. */
+export function refuseUnknown(options: unknown, place: string, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new FileSignalError('OPTION_INVALID', `${place} options are ${quote(options)}, not an object`)
   }

@@ -1,5 +1,6 @@
 import { FileSignalError, quote } from './errors.js'
 import { checkDedupe, checkEvent, checkKey, encodePayload, formatId } from './event.js'
+import { refuseUnknown } from './options.js'
 import type { Appended, NewRow, PayloadEngine } from './payload/engine.js'
 
 /** What `signal()` takes beside key and payload. */
@@ -80,7 +81,7 @@ function toRow(entry: SignalEntry, limit: number): NewRow {
 
 function checkEntry(entry: unknown): SignalEntry {
   if (typeof entry === 'object' && entry !== null && 'key' in entry) {
-    refuseUnknown(entry, ENTRY_NAMES)
+    refuseUnknown(entry, 'signalMany', ENTRY_NAMES)
     return entry as SignalEntry
   }
   throw new FileSignalError('BATCH_INVALID', `${quote(entry)} is not an object with a key`)
@@ -89,22 +90,10 @@ function checkEntry(entry: unknown): SignalEntry {
 const OPTION_NAMES = ['event', 'dedupe']
 const ENTRY_NAMES = ['key', 'payload', ...OPTION_NAMES]
 
-function checkOptions(options: unknown): SignalOptions {
+function checkOptions(options: SignalOptions | undefined): SignalOptions {
   if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null) {
-    throw new FileSignalError('OPTION_INVALID', `signal options are ${quote(options)}, not an object`)
-  }
-  refuseUnknown(options, OPTION_NAMES)
+  refuseUnknown(options, 'signal', OPTION_NAMES)
   return options
-}
-
-function refuseUnknown(given: object, known: readonly string[]): void {
-  for (const name in given) {
-    if (known.includes(name)) continue
-    throw new FileSignalError('OPTION_INVALID', `signal has no option ${quote(name)}`, {
-      remedy: `known are ${known.join(', ')}`,
-    })
-  }
 }
 
 /** Says which entry of a batch is bad; nothing of the batch was stored. */

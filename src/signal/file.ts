@@ -1,3 +1,4 @@
+import { refuseUnknown } from '../options.js'
 import type { SignalFactory, SignalListener } from './engine.js'
 import { createListener, type Timing } from './listener.js'
 import { createSignalFile } from './signal-file.js'
@@ -21,6 +22,7 @@ export function fileSignal(
   options: FileSignalEngineOptions = {},
   timing: Partial<Timing> = {},
 ): SignalFactory {
+  refuseUnknown(options, 'fileSignal', ['polling'])
   return (site) => {
     const file = createSignalFile(site)
     const unwritten = toldOnce('SIGNAL_FAILED', site.report)

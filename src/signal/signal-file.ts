@@ -81,7 +81,7 @@ export function createSignalFile(site: SignalSite): SignalFile {
     return writing
   }
 
-  /** Writes first and looks afterwards, which saves the wake-up a fifth of its way; a deleted file takes no harm. */
+  /** Writes first and looks afterwards: looking takes longer than writing, and a deleted file takes no harm. */
   function write(record: string): void {
     if (writing) writeSync(writing.fd, record, 0, 'latin1')
     if (!writing || !isAt(writing, path())) writeSync(reopen().fd, record, 0, 'latin1')

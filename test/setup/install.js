@@ -1,11 +1,11 @@
-// Some tests run against real programs: Chromium, nginx, Apache. On a build machine (CI is set) this
+// Some tests run against real programs: Chromium, nginx, Apache, a FUSE disk. On a build machine (CI is set) this
 // installs what is missing; on your own it only names the command, and those tests skip themselves.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Program → Debian package that brings it. */
-const PROGRAMS = { chromium: 'chromium', nginx: 'nginx-light', apache2: 'apache2' }
+const PROGRAMS = { chromium: 'chromium', nginx: 'nginx-light', apache2: 'apache2', bindfs: 'bindfs' }
 
 const missing = Object.keys(PROGRAMS).filter((program) => !isInstalled(program))
 const packages = missing.map((program) => PROGRAMS[program])

@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { skip } from '../support/skip.js'
 
 /**
  * The path of a real program that a test runs against.
@@ -12,8 +13,7 @@ export function needProgram(context: Mocha.Context, program: string, debianPacka
   if (path) return path
   const why = `${program} is not installed; run: apt-get install ${debianPackage}`
   if (process.env.CI) throw new Error(why)
-  console.warn(`      skipped: ${why}`)
-  return context.skip()
+  return skip(context, why)
 }
 
 function findProgram(program: string): string | null {

@@ -129,8 +129,9 @@ function commit(
 /** Keeps the head that these rows make; false where none was stored. */
 function noteHead(opened: Opened, inserted: readonly (readonly Inserted[])[]): boolean {
   const { connection, known } = opened
-  const stored = inserted.flat().filter((row) => row.stored)
-  const [first, last] = [stored[0], stored.at(-1)]
+  const stored = inserted.length === 1 ? (inserted[0] ?? []) : inserted.flat()
+  const first = stored.find((row) => row.stored)
+  const last = stored.findLast((row) => row.stored)
   if (!first || !last) return false
   const now = performance.now()
   // A number that was seen before means that an older state was put back into the file.

@@ -45,6 +45,9 @@ export function prepareRows(connection: Connection): Rows {
   const selectTail = connection.prepare(
     `SELECT ${columns} FROM events WHERE id > ? AND +key IN (SELECT value FROM json_each(?)) ORDER BY id`,
   )
+  const selectTailOfKey = connection.prepare(
+    `SELECT ${columns} FROM events WHERE id > ? AND +key = ? ORDER BY id`,
+  )
   const selectOfKey = connection.prepare('SELECT id FROM events WHERE key = ? AND id > ? ORDER BY id LIMIT ?')
   const selectAfter = connection.prepare('SELECT id, key FROM events WHERE id > ? ORDER BY id LIMIT ?')
   const selectMark = connection.prepare('SELECT n, kind FROM pruned WHERE key = ?')
@@ -107,7 +110,8 @@ export function prepareRows(connection: Connection): Rows {
   ): Pick<Page, 'rows' | 'to'> {
     const rows: Row[] = []
     let room = maxBytes
-    for (const stored of selectTail.all(after.n, namesOf(keys)) as StoredRow[]) {
+    const tail = keys.size === 1 ? selectTailOfKey : selectTail
+    for (const stored of tail.all(after.n, namesOf(keys)) as StoredRow[]) {
       if (room <= 0 || rows.length === maxRows) return { rows, to: rows.at(-1)?.n ?? head }
       rows.push(toRow(stored))
       room -= stored.payload.length
@@ -207,11 +211,12 @@ function cut(ids: readonly number[], maxRows: number): Found {
 
 const names = new WeakMap<ReadonlySet<string>, string>()
 
-/** A set of keys as JSON. Readers ask with the same set again and again, and never change it. */
+/** One key as it is, several as JSON. Readers ask with the same set again and again, and never change it. */
 function namesOf(keys: ReadonlySet<string>): string {
   const known = names.get(keys)
   if (known !== undefined) return known
-  const text = JSON.stringify([...keys])
+  const [first, ...others] = keys
+  const text = first !== undefined && others.length === 0 ? first : JSON.stringify([...keys])
   names.set(keys, text)
   return text
 }

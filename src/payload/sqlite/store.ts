@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path'
 import { FileSignalError, quote } from '../../errors.js'
 import type { Hint } from '../../event.js'
+import { refuseUnknown } from '../../options.js'
 import type { Head, PayloadFactory } from '../engine.js'
 import { isAhead, renew } from './connection.js'
 import { createOpener, type Opened, type Opener } from './opener.js'
@@ -19,6 +20,7 @@ export interface SqliteOptions {
  * The on-disk contract for other languages is docs/protocol.md.
  */
 export function sqlite(options: SqliteOptions = {}): PayloadFactory {
+  refuseUnknown(options, 'sqlite', ['database'])
   const { database } = options
   if (database !== undefined && !isAbsolute(database)) {
     throw new FileSignalError('OPTION_INVALID', `sqlite database is ${quote(database)}`, {
@@ -57,8 +59,7 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       head: async () => use().opener.run((opened) => current(opened, site.newestSignal)),
       read: async (request) => {
         const { opener, pruner } = use()
-        pruner.consider(site.report)
-        return opener.run((opened) => {
+        const found = await opener.run((opened) => {
           const page = opened.rows.page(request)
           // Where something has come, the store has not gone back; and a wake-up should be quick.
           const least = Math.max(request.after.n + 1, opened.known.n)
@@ -69,6 +70,8 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
           }
           return opened.rows.page(request)
         })
+        pruner.consider(site.report)
+        return found
       },
       ended: async (keys, n) => use().opener.run((opened) => opened.rows.ended(keys, n)),
       before: async (keys, count) => use().opener.run((opened) => opened.rows.before(keys, count)),

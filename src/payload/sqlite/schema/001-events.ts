@@ -10,8 +10,11 @@
 const NAME = (column: string) => `typeof(${column}) = 'text'
       AND length(${column}) BETWEEN 1 AND 200
       AND length(CAST(${column} AS BLOB)) <= 800
-      AND instr(CAST(${column} AS BLOB), x'00') = 0
-      AND ${column} NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'`
+      AND instr(${column}, char(0)) = 0
+      AND ${column} NOT GLOB '${CONTROL}'`
+
+// As a literal: put together with char() it would be put together anew for each row, a tenth of an insert.
+const CONTROL = '*[\u0001-\u001f\u007f-\u009f]*'
 
 const NOW = `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`
 
@@ -35,7 +38,7 @@ export const schema001 = `
       AND event NOT IN ('open', 'error', 'ready', 'reset', 'end', 'hello'))),
     payload TEXT NOT NULL CHECK (typeof(payload) = 'text'
       AND length(CAST(payload AS BLOB)) BETWEEN 1 AND 1048576
-      AND instr(CAST(payload AS BLOB), x'00') = 0),
+      AND instr(payload, char(0)) = 0),
     kind INTEGER NOT NULL DEFAULT 0 CHECK (kind IN (0, 1)),
     created_at INTEGER NOT NULL DEFAULT (${NOW})
       CHECK (typeof(created_at) = 'integer' AND created_at > 1000000000000)
