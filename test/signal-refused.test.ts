@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { ERRORS } from '../dist/errors.js'
-import { noSecondUser } from './support/child.js'
+import { fixture, noSecondUser } from './support/child.js'
 import { EPOCH, useSignals } from './support/signals.js'
 import { skip } from './support/skip.js'
 import { until } from './support/wait.js'
@@ -41,7 +42,7 @@ describe('the signal file where the system refuses', () => {
   })
 
   it('a silent watcher is found out by the self-test, and left when it speaks', async () => {
-    const env = { CHOKIDAR_USEPOLLING: '1', CHOKIDAR_INTERVAL: '3600000' }
+    const env = { NODE_OPTIONS: `--import ${pathToFileURL(fixture('silent-watch'))}` }
     const { child, lines } = listenElsewhere({ env })
     const { listening } = await until(() => lines().find((line) => line.listening), 'the listener')
     expect(listening).to.equal('poll')
