@@ -5,6 +5,7 @@ import type { Keys } from './http/keys.js'
 import {
   createKoaRoutes,
   createKoaStream,
+  type KoaBase,
   type KoaContext,
   type KoaMiddleware,
   type KoaRoutes,
@@ -37,14 +38,17 @@ export interface FileSignal extends AsyncDisposable {
   /** Ends a key: its streams get `[DONE]` and close, reconnects get 204, until the next `signal(key)`. */
   end(key: string): Promise<Receipt>
   /** Koa middleware that streams the events of `keys`. */
-  stream(keys: Keys<KoaContext>, options?: StreamOptions<KoaContext>): KoaMiddleware
+  stream<Context extends KoaBase = KoaBase>(
+    keys: Keys<Context & KoaContext>,
+    options?: StreamOptions<Context & KoaContext>,
+  ): KoaMiddleware<Context>
   /** The same for node:http, Express and Fastify (on the raw request and response). */
   handler<Request extends NodeRequest = IncomingMessage>(
     keys: Keys<Request>,
     options?: StreamOptions<Request>,
   ): NodeHandler<Request>
   /** A @koa/router Router: `/stream/KEY.sse` and `/stream.sse?key=A&key=B`. `authorize` is required. */
-  routes(options: KoaRoutesOptions): KoaRoutes
+  routes<Context extends KoaBase = KoaBase>(options: KoaRoutesOptions<Context & KoaContext>): KoaRoutes
   /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
   /** Deletes what retention no longer keeps; this also happens by itself. */

@@ -7,7 +7,7 @@ export {
   signal,
 } from './file-signal.js'
 export type { Keys } from './http/keys.js'
-export type { KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } from './http/koa.js'
+export type { KoaBase, KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } from './http/koa.js'
 export type { NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
 export type {
   Duration,

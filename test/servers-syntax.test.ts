@@ -53,7 +53,7 @@ describe('the nginx file', () => {
       expect(answer.status).to.equal(200)
       expect(answer.headers['content-type']).to.equal('text/event-stream')
       expect(answer.headers['cache-control']).to.equal('no-store, no-transform')
-      expect(answer.body).to.equal(': the app is restarting\n\n')
+      expect(answer.body).to.equal(': the app is restarting\n')
       expect((await get(server.port, '/page')).status).to.equal(404)
     } finally {
       await server.stop()
