@@ -69,13 +69,14 @@ export function checkDedupe(dedupe: unknown): string | null {
  */
 export function encodePayload(payload: unknown, limit: number): string {
   let text: string | undefined
+  let fault: string | null
   try {
     text = JSON.stringify(payload)
+    fault = payloadFault(payload)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
     throw new FileSignalError('PAYLOAD_INVALID', `payload has no JSON form (${why})`, { cause })
   }
-  const fault = payloadFault(payload)
   if (fault || text === undefined) {
     throw new FileSignalError('PAYLOAD_INVALID', `payload${fault ?? ' has no JSON form'}`)
   }
@@ -156,7 +157,7 @@ function partsFault(value: object): string | null {
     }
     return null
   }
-  for (const name in value) {
+  for (const name of Object.keys(value)) {
     const part = (value as Record<string, unknown>)[name]
     const fault = part === undefined ? null : payloadFault(part)
     if (fault) return `.${name}${fault}`

@@ -81,7 +81,11 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
 
   /** The row is safe: wake the other processes, and the readers of this one. */
   function onCommit(head: Cursor): void {
-    signal().raise(head)
+    try {
+      signal().raise(head)
+    } catch (cause) {
+      report(new FileSignalError('SIGNAL_FAILED', 'the signal engine threw', { cause }))
+    }
     streams.wake('local')
   }
 

@@ -139,6 +139,17 @@ describe('the SQLite store', () => {
       expect(await codeOf(engine.append([row('a', 2)]))).to.equal('CLOSED')
     })
 
+    it('opens nothing anew for a read that waited for a lock while it was closed', async () => {
+      await open().head()
+      const raw = openRaw()
+      raw.exec('BEGIN IMMEDIATE')
+      const engine = open({ retention: { maxPerKey: 7 } })
+      const reading = codeOf(engine.stats())
+      await engine.close()
+      raw.exec('COMMIT')
+      expect(await reading).to.equal('CLOSED')
+    })
+
     it('stores all of a batch or nothing', async () => {
       const engine = open()
       const bad = { ...row('a', 2), key: '' }
@@ -299,6 +310,19 @@ describe('the SQLite store', () => {
       expect((await open({ newestSignal: () => ({ epoch, n: 5 }) }).head()).epoch).to.equal(epoch)
     })
 
+    it('gives a store that was cut back in its own file one new epoch, however many publishers notice', async () => {
+      const writers = [open(), open(), open()]
+      for (const writer of writers) await filled(writer)
+      for (const writer of writers) await writer.head()
+      openRaw().exec(`DELETE FROM events WHERE id > 5; DELETE FROM pruned;
+        UPDATE sqlite_sequence SET seq = 5; UPDATE standing SET marked = 0`)
+      const epochs: string[] = []
+      for (const writer of writers) epochs.push((await writer.append([row('a', 'after')])).epoch)
+      const head = await open().head()
+      expect(head).to.deep.equal({ epoch: epochs[0], n: 8, start: 5 })
+      expect(new Set(epochs).size).to.equal(1)
+    })
+
     it('skips a million numbers after a reboot and keeps its epoch', async () => {
       const epoch = await filled(open())
       openRaw().exec(`UPDATE meta SET value = 'another boot' WHERE name = 'boot'`)
@@ -415,6 +439,21 @@ describe('the SQLite store', () => {
       })
       expect(page.floor).to.equal(3)
       expect([...page.pruned]).to.deep.equal([['c', 5]])
+    })
+
+    it('bounds the marks that keys leave which were used once: they take no room from the events', async () => {
+      const engine = open({ retention: { maxAge: 1000, maxBytes: 1024 * 1024 } })
+      await engine.append(Array.from({ length: 8000 }, (_, i) => row(`job:${i}:${'x'.repeat(40)}`, i)))
+      openRaw().exec(`DELETE FROM events`)
+      const fresh = await engine.append([row('orders', 'fresh')])
+      await engine.prune()
+      const { epoch, rows } = fresh
+      const { bytes } = await engine.stats()
+      expect(bytes).to.be.below(1024 * 1024)
+      const after = { epoch, n: (rows[0]?.n ?? 0) - 1 }
+      const page = await engine.read({ after, keys: new Set(['orders']), maxRows: 9, maxBytes: 999 })
+      expect(page.rows.map(({ payload }) => payload)).to.deep.equal(['"fresh"'])
+      expect(page.floor).to.be.within(1, 7999)
     })
 
     it('prunes 50,000 rows without holding the event loop', async () => {

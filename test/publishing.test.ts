@@ -99,6 +99,27 @@ describe('publishing', () => {
     expect(await stored()).to.equal(2)
   })
 
+  it('takes objects of classes as JSON sees them, and refuses what is nested too deep', async () => {
+    class Order {
+      id = 7
+      total(): number {
+        return this.id
+      }
+    }
+    function Old(this: { id: number }): void {
+      this.id = 8
+    }
+    Old.prototype.total = () => 0
+    await events.signal('a', new Order())
+    await events.signal('a', Reflect.construct(Old, []))
+    for (const depth of [3000, 4000, 5000, 100_000]) {
+      const call = events.signal('a', deep(depth))
+      await call.catch(async () => expect((await failure(call)).code).to.equal('PAYLOAD_INVALID'))
+    }
+    expect((await failure(events.signal('a', deep(100_000)))).code).to.equal('PAYLOAD_INVALID')
+    expect(await stored()).to.be.at.least(2)
+  })
+
   it('takes what payloadLimit allows, up to 1 MiB', async () => {
     const large = createFileSignal({ root, payloadLimit: '1mb' })
     await large.signal('a', 'x'.repeat(1024 * 1024 - 2))
@@ -171,6 +192,25 @@ describe('publishing', () => {
     await careful.close()
   })
 
+  it('never fails because of a signal engine that throws: the row is there, and it is reported', async () => {
+    const reports: string[] = []
+    const odd = createFileSignal({
+      root,
+      onError: (error) => reports.push(error.code),
+      signal: () => ({
+        name: 'odd',
+        raise: () => {
+          throw new Error('no')
+        },
+        listen: () => Promise.reject(new Error('no')),
+        close: async () => {},
+      }),
+    })
+    expect((await odd.signal('a', 1)).stored).to.equal(true)
+    expect(reports).to.deep.equal(['SIGNAL_FAILED'])
+    await odd.close()
+  })
+
   it('warns through Node where nobody gave an onError', async () => {
     mkdirSync(join(root, 'tmp'))
     writeFileSync(join(root, 'tmp/sse_signals'), '')
@@ -217,3 +257,10 @@ describe('publishing', () => {
     }
   })
 })
+
+/** An array in an array in an array ... */
+function deep(depth: number): unknown {
+  let value: unknown = 1
+  for (let i = 0; i < depth; i += 1) value = [value]
+  return value
+}

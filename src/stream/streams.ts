@@ -111,7 +111,7 @@ export function createStreams(site: StreamsSite): Streams {
     connections.set(connection, null)
     ticker.add(connection)
     const start = closing ? null : await prepare(connection, request)
-    if (start?.over?.seen) {
+    if (start?.over?.seen && connection.isOpen()) {
       connection.release()
       return 'over'
     }

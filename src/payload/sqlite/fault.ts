@@ -2,7 +2,7 @@ import { codeOf, FileSignalError, quote } from '../../errors.js'
 
 /** True where waiting and trying again is the answer. */
 export function isBusy(error: unknown): boolean {
-  return /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(codeOf(error))
+  return /^(SQLITE_(BUSY|LOCKED|PROTOCOL)|ELOCKED)/.test(codeOf(error))
 }
 
 /** True where the file itself is broken. */

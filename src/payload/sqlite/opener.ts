@@ -2,7 +2,7 @@ import { renameSync, rmSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { codeOf, FileSignalError, quote } from '../../errors.js'
 import type { Cursor } from '../../event.js'
-import { lookAt } from '../../folders.js'
+import { lookAt, makeFile } from '../../folders.js'
 import type { PayloadSite } from '../engine.js'
 import { type Connection, connect, Damaged, inodeOf, Leftovers } from './connection.js'
 import { isBusy, isDamage, toFault } from './fault.js'
@@ -48,8 +48,11 @@ export function createOpener(path: string, site: PayloadSite): Opener {
   let opened: Opened | null = null
   /** A connection whose file is gone from the path: kept until its leftovers were told from the new store's. */
   let orphan: Connection | null = null
+  let closed = false
 
   function open(look: boolean): Opened {
+    // A call that waited for a lock must not open anew what was closed meanwhile.
+    if (closed) throw new FileSignalError('CLOSED', 'the store is closed')
     if (opened && look && opened.connection.moved()) disown()
     if (opened) return opened
     if (orphan && isStale(orphan)) throw new Leftovers(path)
@@ -101,11 +104,19 @@ export function createOpener(path: string, site: PayloadSite): Opener {
     if (isBusy(error)) {
       await pause(Math.min(2 ** round, LONGEST_PAUSE) * (0.5 + Math.random() / 2))
     } else if (error instanceof Leftovers) {
-      await withLock(path, true, clearLeftovers)
+      await repair(clearLeftovers)
     } else if (error instanceof Damaged || (opened && isDamage(error))) {
       const inode = error instanceof Damaged ? error.inode : (opened as Opened).connection.inode
-      await withLock(path, true, () => setAside(inode))
+      await repair(() => setAside(inode))
     } else throw toFault(error, path)
+  }
+
+  async function repair(fn: () => void): Promise<void> {
+    try {
+      await withLock(path, true, fn)
+    } catch (error) {
+      throw toFault(error, path)
+    }
   }
 
   /** Only the main file is gone or replaced: its -wal and -shm would spoil the next store. */
@@ -113,6 +124,8 @@ export function createOpener(path: string, site: PayloadSite): Opener {
     if (lookAt(path) !== null && !(orphan && isStale(orphan))) return
     rmSync(`${path}-wal`, { force: true })
     rmSync(`${path}-shm`, { force: true })
+    // Under the lock too, or the next process that finds no main file would unlink the new store's -wal.
+    makeFile(path, site)
   }
 
   function setAside(inode: string): void {
@@ -142,6 +155,7 @@ export function createOpener(path: string, site: PayloadSite): Opener {
     recover,
     run,
     close: () => {
+      closed = true
       opened?.connection.close()
       orphan?.close()
       opened = null

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Retention } from '../../options.js'
 import type { PruneResult } from '../engine.js'
+import { toFault } from './fault.js'
 import { type Held, withLock } from './lock.js'
 import type { Opened, Opener } from './opener.js'
 
@@ -9,8 +10,8 @@ export interface Pruner {
   /** Prunes in the background if nobody did for a while. Costs nothing most of the time. */
   consider(report: (error: unknown) => void): void
   prune(onProgress?: OnProgress): Promise<PruneResult>
-  /** Resolves when no pruning runs here. */
-  idle(): Promise<void>
+  /** Ends the pass that runs here, after the batch it is at. */
+  stop(): Promise<void>
 }
 
 type OnProgress = (progress: PruneResult) => void
@@ -20,11 +21,15 @@ const INTERVAL = 60_000
 /** One batch should hold the event loop and the write lock for no longer than this. */
 const BATCH_TIME = 5
 const MARKS_OUTLIVE_RETENTION = 7
+/** A mark takes about 150 bytes: they may fill a quarter of the store, and 15 MB at the most. */
+const MOST_MARKS = 100_000
+const BYTES_PER_MARK = 600
 
 export function createPruner(opener: Opener): Pruner {
   let running: Promise<PruneResult> | null = null
   let lookAgainAt = 0
-  let batch = 100
+  let stopping = false
+  let batch = 50
 
   function consider(report: (error: unknown) => void): void {
     const now = performance.now()
@@ -49,16 +54,20 @@ export function createPruner(opener: Opener): Pruner {
     // Not in the same turn: a caller of signal() should not pay for it.
     await nextTurn()
     if (ifDue && !(await opener.run(isDue))) return { deleted: 0, ran: false }
-    const result = await withLock(opener.path, false, (held) => pass(held, onProgress))
-    return result ?? { deleted: 0, ran: false }
+    try {
+      const result = await withLock(opener.path, false, (held) => pass(held, onProgress))
+      return result ?? { deleted: 0, ran: false }
+    } catch (error) {
+      throw toFault(error, opener.path)
+    }
   }
 
   async function pass(held: Held, onProgress: OnProgress | undefined): Promise<PruneResult> {
     await opener.run(({ connection }) => connection.setMeta('pruned_at', String(Date.now())))
     const retention = await opener.run(({ connection }) => connection.retention())
     let deleted = 0
-    for (const step of [byAge, byCount, byBytes, foldMarks]) {
-      for (let more = true; more && !held.isLost(); ) {
+    for (const step of [byAge, byCount, foldMarks, byBytes]) {
+      for (let more = true; more && !stopping && !held.isLost(); ) {
         const start = performance.now()
         const done = await opener.run((opened) =>
           opened.connection.transaction('BEGIN IMMEDIATE', () => step(opened, retention, batch)),
@@ -77,7 +86,8 @@ export function createPruner(opener: Opener): Pruner {
   return {
     consider,
     prune,
-    idle: async () => {
+    stop: async () => {
+      stopping = true
       await running?.catch(() => {})
     },
   }
@@ -144,15 +154,19 @@ function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: number)
   return { deleted: Number(changes), more: Number(changes) > 0 }
 }
 
-/** Marks older than seven retentions become one floor for all keys, so that they do not pile up for ever. */
-function foldMarks({ connection }: Opened, { maxAge }: Retention, batch: number): Step {
-  if (maxAge === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
+/**
+ * Marks older than seven retentions become one floor for all keys, and so do the oldest of too many: keys
+ * that are used once leave a mark each, and marks take room from the events.
+ */
+function foldMarks({ connection }: Opened, { maxAge, maxBytes }: Retention, batch: number): Step {
   const oldest = Date.now() - MARKS_OUTLIVE_RETENTION * maxAge
+  const { count } = connection.prepare('SELECT count(*) AS count FROM pruned').get() as { count: number }
+  const surplus = count - Math.min(MOST_MARKS, Math.floor(maxBytes / BYTES_PER_MARK))
   const marks = connection.prepare('SELECT n, at FROM pruned ORDER BY n LIMIT ?').all(batch) as {
     n: number
     at: number
   }[]
-  const young = marks.findIndex((mark) => mark.at >= oldest)
+  const young = marks.findIndex((mark, i) => i >= surplus && mark.at >= oldest)
   const floor = (young === -1 ? marks.at(-1) : marks[young - 1])?.n
   if (floor === undefined) return { deleted: 0, more: false }
   connection.prepare('UPDATE standing SET floor = max(floor, ?)').run(floor)

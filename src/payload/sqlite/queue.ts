@@ -126,19 +126,33 @@ function commit(
   }, false)
 }
 
-/** Keeps the head that these rows make; false where none was stored. */
+/** Keeps the head that these rows make; false where none was stored. Never throws: the rows are committed. */
 function noteHead(opened: Opened, inserted: readonly (readonly Inserted[])[]): boolean {
-  const { connection, known } = opened
   const stored = inserted.length === 1 ? (inserted[0] ?? []) : inserted.flat()
   const first = stored.find((row) => row.stored)
   const last = stored.findLast((row) => row.stored)
   if (!first || !last) return false
-  const now = performance.now()
-  // A number that was seen before means that an older state was put back into the file.
-  const isRestored = first.n <= known.n
-  if (isRestored) connection.transaction('BEGIN IMMEDIATE', () => renew(connection, null, first.n - 1))
-  const isTrusted = !isRestored && now - opened.knownAt < EPOCH_TRUST
-  opened.known = { epoch: isTrusted ? known.epoch : connection.epoch(), n: last.n }
-  if (!isTrusted) opened.knownAt = now
+  const isRestored = first.n <= opened.known.n
+  if (isRestored || performance.now() - opened.knownAt >= EPOCH_TRUST) {
+    try {
+      learnEpoch(opened, isRestored ? first.n - 1 : null)
+    } catch {
+      // Busy. The old epoch does for now; with the old head kept, the next look finds the older state again.
+      if (isRestored) return true
+    }
+  }
+  opened.known = { epoch: opened.known.epoch, n: last.n }
   return true
+}
+
+/** A number that was seen before means that an older state was put back; whoever sees it first renews the epoch. */
+function learnEpoch(opened: Opened, restoredAt: number | null): void {
+  const { connection, known } = opened
+  if (restoredAt !== null) {
+    connection.transaction('BEGIN IMMEDIATE', () => {
+      if (connection.epoch() === known.epoch) renew(connection, null, restoredAt)
+    })
+  }
+  opened.known = { epoch: connection.epoch(), n: known.n }
+  opened.knownAt = performance.now()
 }

@@ -98,7 +98,7 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
         const { opener, queue, pruner } = parts
         parts = null
         await queue.drained()
-        await pruner.idle()
+        await pruner.stop()
         opener.close()
       },
     }
