@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -116,6 +117,14 @@ describe('the command line', () => {
     const { code, stdout } = await runCli(root, ['end', 'k'])
     expect([code, await headOf(events)]).to.deep.equal([0, 2])
     expect(stdout).to.match(/^[0-9a-z]+-2\n$/)
+  })
+
+  it('says nothing when nobody reads its help, and says so when its output has no room', () => {
+    const shell = (line: string) => spawnSync('sh', ['-c', line], { cwd: root, encoding: 'utf8' })
+    const main = `${process.execPath} ${fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))}`
+    for (let i = 0; i < 3; i += 1) expect(shell(`${main} --help | true`).stderr).to.equal('')
+    const full = shell(`${main} --root . signal k 1 > /dev/full`)
+    expect([full.status, full.stderr]).to.deep.equal([1, 'ENOSPC: no space left on device, write\n'])
   })
 
   it('tells where the store is and what it holds', async () => {

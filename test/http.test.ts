@@ -608,6 +608,20 @@ describe('handler', () => {
       expect(rig.reports).to.deep.equal([])
     })
 
+    it('that had pipelined its requests, leaves nothing, and close() resolves', async () => {
+      const { port } = new URL(await rig.handle('a', { replay: 'all' }))
+      const socket = net.connect(Number(port), '127.0.0.1')
+      let received = ''
+      socket.setEncoding('latin1').on('data', (text: string) => {
+        received += text
+      })
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20))
+      await until(() => received.includes('event: ready') && sinks().streams > 1, 'the streams')
+      expect(sinks().live + sinks().behind).to.equal(1)
+      socket.destroy()
+      await until(() => sinks().streams === 0, 'the end of all', 10_000)
+    })
+
     it('while an event is on its way to it, breaks nothing', async () => {
       const responses: http.ServerResponse[] = []
       const handle = createHandler(rig, 'a')

@@ -201,6 +201,17 @@ describe('the SQLite store', () => {
       expect(pages[0]?.rows[0]?.createdAt).to.be.within(start - 2, Date.now() + 2)
     })
 
+    it('refuses a row number and a time that JavaScript cannot count', async () => {
+      await open().head()
+      const raw = openRaw()
+      const max = '9007199254740992'
+      expect(() => raw.exec(`INSERT INTO events (id, key, payload) VALUES (${max}, 'a', '1')`)).to.throw(
+        /constraint/,
+      )
+      const late = `INSERT INTO events (key, payload, created_at) VALUES ('a', '1', ${max})`
+      expect(() => raw.exec(late)).to.throw(/constraint/)
+    })
+
     it('refuses a time in seconds, whose row would be pruned at once', async () => {
       await open().head()
       const insert = openRaw().prepare('INSERT INTO events (key, payload, created_at) VALUES (?, ?, ?)')

@@ -20,6 +20,12 @@ const program = new Command('file-signal')
   // An error is one line of our own making.
   .configureOutput({ outputError: () => {} })
 
+// A reader that left is no error; what cannot be printed (a full disk) is told, and was done all the same.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') fail(error, process.argv.includes('--json'))
+})
+process.stderr.on('error', () => {})
+
 for (const add of [addSignal, addTail, addEnd, addStats, addPrune]) add(program)
 
 program.parseAsync().catch((error: unknown) => {

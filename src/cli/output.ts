@@ -15,10 +15,7 @@ export interface Output {
 export function createOutput(json: boolean): Output {
   const gone = new AbortController()
   const { stdout } = process
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    gone.abort()
-  })
+  stdout.on('error', () => gone.abort())
   return {
     gone: gone.signal,
     async print(text, value) {

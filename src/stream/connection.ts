@@ -10,6 +10,8 @@ import type { Ticking } from './ticker.js'
 export interface Outgoing extends Writable {
   statusCode: number
   readonly headersSent: boolean
+  /** Null where another response of the same socket is not finished: the request was pipelined. */
+  readonly socket: object | null
   writeHead(status: number, headers: Record<string, string>): unknown
   setHeader(name: string, value: string | number | readonly string[]): unknown
   removeHeader(name: string): void
@@ -74,6 +76,14 @@ export function isGone(response: Outgoing): boolean {
   return 'stream' in response && isDestroyed(response.stream)
 }
 
+/**
+ * True where the response must wait for another one on its socket. A client that leaves is told to that
+ * other response alone, so a stream here would never learn of it. No browser sends such requests.
+ */
+export function isPipelined(response: Outgoing): boolean {
+  return !('stream' in response) && response.socket === null
+}
+
 export function createConnection(response: Outgoing, plan: StreamSettings, site: ConnectionSite): Connection {
   const endsAt = performance.now() + plan.duration * (0.8 + Math.random() * 0.2)
   let state: 'new' | 'open' | 'ending' | 'closed' = isGone(response) ? 'closed' : 'new'
@@ -113,6 +123,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   }
 
   function close(): void {
+    if (state === 'closed') return
     state = 'closed'
     site.onClose(connection)
   }
@@ -121,6 +132,12 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     response.off('close', close)
     response.off('drain', drain)
     response.off('error', ignore)
+    close()
+  }
+
+  /** A response without a socket is destroyed in silence: 'close' is not to be waited for. */
+  function drop(): void {
+    response.destroy()
     close()
   }
 
@@ -163,8 +180,8 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     release,
     tick: (now, step) => {
       if (state === 'ending') {
-        if (now - endedAt >= LINGERING) response.destroy()
-      } else if (isStalled(now)) response.destroy()
+        if (now - endedAt >= LINGERING) drop()
+      } else if (isStalled(now)) drop()
       else if (now >= endsAt) end()
       else if (writable && now + step > wroteAt + plan.heartbeat) write(HEARTBEAT)
     },

@@ -1,4 +1,4 @@
-import { FileSignalError } from '../errors.js'
+import { codeOf, FileSignalError } from '../errors.js'
 
 /** Reports the first of a row of failures: a store that is gone fails every stream at every sweep. */
 export interface Outage {
@@ -12,7 +12,8 @@ export function createOutage(what: string, report: (error: FileSignalError) => v
   let lasting = false
   return {
     failed: (error) => {
-      if (lasting) return
+      // Who closes an instance knows it; what was still under way need not say so.
+      if (lasting || codeOf(error) === 'CLOSED') return
       lasting = true
       report(asReported(error, what))
     },

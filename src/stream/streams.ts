@@ -4,7 +4,13 @@ import type { Settings, StreamPlan } from '../options.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import type { SignalEngine, WakeKind } from '../signal/engine.js'
 import { createAudience } from './audience.js'
-import { type Connection, type ConnectionSite, createConnection, type Outgoing } from './connection.js'
+import {
+  type Connection,
+  type ConnectionSite,
+  createConnection,
+  isPipelined,
+  type Outgoing,
+} from './connection.js'
 import { dispatch } from './dispatch.js'
 import { asReported, createOutage } from './outage.js'
 import { findStart, type Start } from './start.js'
@@ -110,7 +116,8 @@ export function createStreams(site: StreamsSite): Streams {
     if (!connection.isOpen()) return 'open'
     connections.set(connection, null)
     ticker.add(connection)
-    const start = closing ? null : await prepare(connection, request)
+    const refused = closing !== null || isPipelined(request.response)
+    const start = refused ? null : await prepare(connection, request)
     if (start?.over?.seen && connection.isOpen()) {
       connection.release()
       return 'over'

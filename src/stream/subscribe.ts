@@ -10,7 +10,7 @@ import type { Subscription, Subscriptions } from './subscription.js'
 
 export interface SubscribeOptions {
   /** The id after which to begin. Default: the head at the call. */
-  after?: string
+  after?: string | undefined
 }
 
 /**

@@ -32,7 +32,7 @@ export const schema001 = `
   );
 
   CREATE TABLE events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 9007199254740991),
     key TEXT NOT NULL CHECK (${NAME('key')}),
     event TEXT CHECK (event IS NULL OR (${NAME('event')}
       AND event NOT IN ('open', 'error', 'ready', 'reset', 'end', 'hello'))),
@@ -41,7 +41,7 @@ export const schema001 = `
       AND instr(payload, char(0)) = 0),
     kind INTEGER NOT NULL DEFAULT 0 CHECK (kind IN (0, 1)),
     created_at INTEGER NOT NULL DEFAULT (${NOW})
-      CHECK (typeof(created_at) = 'integer' AND created_at > 1000000000000)
+      CHECK (typeof(created_at) = 'integer' AND created_at BETWEEN 1000000000000 AND 9007199254740991)
   );
   CREATE INDEX events_key ON events (key);
 
