@@ -124,10 +124,15 @@ export class FileSignalError extends Error {
   }
 }
 
-/** Shows a value in a message: quoted, on one line, cut at 60 characters. */
-export function quote(value: unknown): string {
+/** Shows a value in a message: quoted, on one line, cut at `longest` characters. */
+export function quote(value: unknown, longest = 60): string {
   const text = typeof value === 'string' ? JSON.stringify(value) : describe(value)
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+  return text.length > longest ? `${text.slice(0, longest - 3)}...` : text
+}
+
+/** Shows a path in a message, whole: it is to be found. */
+export function quotePath(path: string): string {
+  return quote(path, 1000)
 }
 
 /** The `code` of a system or SQLite error, or '' where there is none. */

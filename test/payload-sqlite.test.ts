@@ -1,4 +1,5 @@
 import {
+  copyFileSync,
   existsSync,
   readdirSync,
   readFileSync,
@@ -319,6 +320,35 @@ describe('the SQLite store', () => {
         epoch,
       )
       expect((await open({ newestSignal: () => ({ epoch, n: 5 }) }).head()).epoch).to.equal(epoch)
+    })
+
+    it('sets a store aside over which an older copy was written, and begins a new one', async () => {
+      const [writer, reader] = [open(), open()]
+      const epoch = await filled(writer)
+      const copy = backUp()
+      // So much that SQLite has moved it from the -wal into the main file.
+      for (let i = 0; i < 400; i += 1) await writer.append([row('a', 'x'.repeat(20_000))])
+      await readAll(reader, ['a'])
+      copyFileSync(copy, path)
+      const [appended, head] = [await writer.append([row('a', 'after')]), await reader.head()]
+      expect(appended.epoch).to.not.equal(epoch)
+      expect(head).to.deep.equal({ epoch: appended.epoch, n: 1, start: 0 })
+      expect((await readAll(reader, ['a'])).payloads).to.deep.equal(['after'])
+      expect(reports.map((error) => (error as FileSignalError).code)).to.deep.equal(['STORE_DAMAGED'])
+    })
+
+    it('takes a VACUUM for what it is', async () => {
+      const engine = open()
+      const epoch = await filled(engine)
+      for (let i = 0; i < 400; i += 1) await engine.append([row('b', 'x'.repeat(20_000))])
+      const raw = openRaw()
+      raw.exec(`DELETE FROM events WHERE key = 'b'`)
+      raw.exec('VACUUM')
+      raw.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+      expect(statSync(path).size).to.be.below(200_000)
+      expect((await engine.append([row('a', 'x')])).epoch).to.equal(epoch)
+      expect((await readAll(engine, ['a'])).payloads).to.deep.equal([0, 1, 2, 3, 4, 'x'])
+      expect(reports).to.deep.equal([])
     })
 
     it('gives a store that was cut back in its own file one new epoch, however many publishers notice', async () => {

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, statfsSync } from 'node:fs'
+import { lstatSync, readFileSync, type Stats, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { FileSignalError } from '../../errors.js'
 import { type Cursor, type Hint, randomEpoch } from '../../event.js'
@@ -18,7 +18,10 @@ export interface Connection {
   readonly network: boolean
   /** Inode of the -wal file that belongs to this store, 0 where there is none. */
   readonly walInode: number
-  /** True where another file, or none, stands at the path now. Costs one lstat, 2 µs; opens nothing. */
+  /**
+   * True where another file, or none, stands at the path now; throws `Damaged` where the file was
+   * overwritten by a smaller one. Costs one lstat, 2 µs; opens nothing.
+   */
   moved(): boolean
   head(): Head
   /** The head, and how far anything was pruned; one statement, for every page asks. */
@@ -46,7 +49,7 @@ export interface Standing {
 /** Thrown where only the main file is gone: what is left of it must be cleared under the lock first. */
 export class Leftovers extends Error {}
 
-/** Thrown where a store of ours is broken as soon as it is opened. */
+/** Thrown where a store of ours is broken as soon as it is opened, or was overwritten while it was open. */
 export class Damaged extends Error {
   constructor(
     readonly inode: string,
@@ -121,11 +124,30 @@ function createConnection(db: Database, path: string, inode: string, network: bo
   const selectEpoch = db.prepare('SELECT epoch FROM standing')
   const selectBytes = db.prepare(`SELECT (page_count - freelist_count) * page_size AS used
     FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
+  const selectTotal = db.prepare(
+    'SELECT page_count * page_size AS total FROM pragma_page_count, pragma_page_size',
+  )
+  let largest = 0
   const begins = { BEGIN: db.prepare('BEGIN'), 'BEGIN IMMEDIATE': db.prepare('BEGIN IMMEDIATE') }
   const commit = db.prepare('COMMIT')
   const getMeta = (name: string): string | null =>
     (selectMeta.get(name) as { value: string } | undefined)?.value ?? null
   const setMeta = (name: string, value: string): void => void replaceMeta.run(name, value)
+
+  function moved(): boolean {
+    const file = fileAt(path)
+    if (identityOf(file) !== inode) return true
+    const { size } = file as Stats
+    if (size < largest) checkShrunk()
+    largest = size
+    return false
+  }
+
+  /** An older copy was written over the open file: its pages and those of the -wal fit no longer. VACUUM shrinks it too. */
+  function checkShrunk(): void {
+    const { total } = selectTotal.get() as { total: number }
+    if (total >= largest) throw new Damaged(inode, null)
+  }
 
   function standing(): Standing {
     const row = selectStanding.get() as Head & Omit<Standing, 'head'>
@@ -138,7 +160,7 @@ function createConnection(db: Database, path: string, inode: string, network: bo
     inode,
     network,
     walInode: lstatSync(`${path}-wal`, { throwIfNoEntry: false })?.ino ?? 0,
-    moved: () => inodeOf(path) !== inode,
+    moved,
     head: () => standing().head,
     standing,
     epoch: () => (selectEpoch.get() as { epoch: string }).epoch,
@@ -242,10 +264,18 @@ function rollback(db: Database): void {
 
 /** Device and inode of the file at a path, '' where there is none. Throws PATH_UNSAFE. */
 export function inodeOf(path: string): string {
+  return identityOf(fileAt(path))
+}
+
+function fileAt(path: string): Stats | undefined {
   const file = lstatSync(path, { throwIfNoEntry: false })
   if (file && !file.isFile()) {
     throw new FileSignalError('PATH_UNSAFE', `"${path}" is not a regular file`)
   }
+  return file
+}
+
+function identityOf(file: Stats | undefined): string {
   return file ? `${file.dev}:${file.ino}` : ''
 }
 

@@ -1,4 +1,4 @@
-import { codeOf, FileSignalError, quote } from '../../errors.js'
+import { codeOf, FileSignalError, quotePath } from '../../errors.js'
 
 /** True where waiting and trying again is the answer. */
 export function isBusy(error: unknown): boolean {
@@ -14,7 +14,7 @@ export function isDamage(error: unknown): boolean {
 export function toFault(error: unknown, path: string): FileSignalError {
   if (error instanceof FileSignalError) return error
   const code = codeOf(error)
-  const what = `${quote(path)}: ${error instanceof Error ? error.message : String(error)}`
+  const what = `${quotePath(path)}: ${error instanceof Error ? error.message : String(error)}`
   if (isBusy(error)) return new FileSignalError('STORE_BUSY', what, { cause: error })
   // A full disk shows as FULL in a write, and as an I/O error where the -shm file cannot grow.
   if (/^(SQLITE_FULL|SQLITE_IOERR_SHM|ENOSPC|EDQUOT)/.test(code)) {

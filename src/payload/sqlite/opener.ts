@@ -1,6 +1,6 @@
 import { renameSync, rmSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { codeOf, FileSignalError, quote } from '../../errors.js'
+import { codeOf, FileSignalError, quotePath } from '../../errors.js'
 import type { Cursor } from '../../event.js'
 import { lookAt, makeFile } from '../../folders.js'
 import type { PayloadSite } from '../engine.js'
@@ -66,7 +66,7 @@ export function createOpener(path: string, site: PayloadSite): Opener {
     orphan?.close()
     orphan = null
     if (connection.network) {
-      site.report(new FileSignalError('STORE_NETWORK', `${quote(path)} is on a network disk`))
+      site.report(new FileSignalError('STORE_NETWORK', `${quotePath(path)} is on a network disk`))
     }
     return opened
   }
@@ -133,7 +133,10 @@ export function createOpener(path: string, site: PayloadSite): Opener {
     const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
     for (const suffix of ['-wal', '-shm', '']) moveAway(`${path}${suffix}`, `${aside}${suffix}`)
     site.report(
-      new FileSignalError('STORE_DAMAGED', `${quote(path)} is damaged and was renamed to ${quote(aside)}`),
+      new FileSignalError(
+        'STORE_DAMAGED',
+        `${quotePath(path)} is damaged and was renamed to ${quotePath(aside)}`,
+      ),
     )
   }
 

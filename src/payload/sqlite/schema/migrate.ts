@@ -1,4 +1,4 @@
-import { FileSignalError, quote } from '../../../errors.js'
+import { FileSignalError, quotePath } from '../../../errors.js'
 import type { Database } from '../driver.js'
 import { schema001 } from './001-events.js'
 
@@ -18,12 +18,12 @@ export function needsMigration(db: Database, path: string): boolean {
   const version = pragma(db, 'user_version')
   if (application !== APPLICATION_ID) {
     if (application === 0 && version === 0 && isEmpty(db)) return true
-    throw new FileSignalError('STORE_FOREIGN', `${quote(path)} is another program’s database`)
+    throw new FileSignalError('STORE_FOREIGN', `${quotePath(path)} is another program’s database`)
   }
   if (version > SCHEMAS.length) {
     throw new FileSignalError(
       'STORE_NEWER',
-      `${quote(path)} has schema ${version}, this version knows ${SCHEMAS.length}`,
+      `${quotePath(path)} has schema ${version}, this version knows ${SCHEMAS.length}`,
     )
   }
   return version < SCHEMAS.length
