@@ -182,6 +182,18 @@ describe('an event on its way from one process to a browser of another', functio
     }
   })
 
+  it('is stored when several processes create the store at the same moment', async () => {
+    const at = String(Date.now() + 500)
+    const creators = upTo(3).map(() => start('create-stores', [root, '150', at]))
+    children.push(...creators)
+    for (const creator of creators) expect((await creator.ended).stderr).to.equal('')
+    for (const i of [0, 75, 149]) {
+      const events = createFileSignal({ root, database: `data/${i}.sqlite` })
+      instances.push(events)
+      expect((await events.stats()).store.rows).to.equal(3)
+    }
+  })
+
   it('is not lost when the signal directory is deleted and recreated, and soon takes milliseconds again', async () => {
     const { url, stats } = await web()
     const client = await connect(url)

@@ -95,7 +95,10 @@ export function connect(path: string, site: PayloadSite): Connection {
 }
 
 function prepareStore(db: Database, path: string, network: boolean): void {
+  // One snapshot: another process may create the store between two looks, which then seem to be of another's.
+  db.exec('BEGIN')
   const outdated = needsMigration(db, path)
+  db.exec('COMMIT')
   const mode = network ? 'delete' : 'wal'
   const current = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
   if (current.journal_mode !== mode) db.exec(`PRAGMA journal_mode = ${mode}`)
