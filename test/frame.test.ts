@@ -1,14 +1,8 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Row } from '../dist/payload/engine.js'
-import {
-  encodeDone,
-  encodeFrame,
-  encodePrelude,
-  encodeReady,
-  encodeReset,
-  HEARTBEAT,
-} from '../dist/stream/frame.js'
+import { encodeDone, encodeFrame, encodeReady, encodeReset } from '../dist/stream/frame.js'
+import { encodePrelude, HEARTBEAT } from '../dist/stream/unbuffered.js'
 import { createReader, type Message } from './support/sse.js'
 
 const EPOCH = 'e0p1o2c3'
@@ -91,7 +85,7 @@ describe('frames', () => {
   it('are LF only, without BOM, one write after the other', () => {
     const shape = { defaultEvent: 'tick', keyed: true }
     const text =
-      encodePrelude(2000.4) +
+      encodePrelude([2000.4, 2000.4]) +
       encodeReady({ epoch: EPOCH, n: 3 }, 15_000) +
       encodeFrame(row({ event: 'named' }), EPOCH, shape) +
       encodeFrame(row({ n: 8 }), EPOCH, shape)
@@ -119,7 +113,7 @@ describe('frames', () => {
 
   it('begin with a padded comment and a positive retry, and no blank line that is a message to some', () => {
     for (const retry of [0, 0.4, 1, 2345.678]) {
-      const text = encodePrelude(retry)
+      const text = encodePrelude([retry, retry])
       const reader = createReader()
       reader.feed(text)
       expect(text).not.to.include('\n\n')

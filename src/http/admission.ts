@@ -20,6 +20,14 @@ export interface Refusal {
 /** The keys of an admitted request, or why there is no stream for it. */
 export type Admission = { readonly keys: readonly string[] } | Refusal
 
+/** What the address and the headers say of the stream that is wanted. */
+export interface Wishes {
+  /** The id to go on after; null for none. */
+  readonly lastEventId: string | null
+  /** `?mode=short`: an answer that ends, for places where an open one is held back. */
+  readonly short: boolean
+}
+
 /**
  * Decides whether a request gets a stream: 406 where it does not accept one, 400 for keys that are
  * none, 403 without keys and where `authorize` says no. Rejects with what the user's functions throw.
@@ -39,14 +47,19 @@ export async function admit<Context>(
   return admission
 }
 
-/** The id to go on after, null for none: the header beats `?lastEventId`, and an empty one is none. */
-export function lastEventIdOf(request: Incoming): string | null {
+/** What the client wishes: the header beats `?lastEventId`, and an empty one is none. */
+export function wishesOf(request: Incoming): Wishes {
+  const query = queryOf(request.url ?? '')
   const header = request.headers['last-event-id']
-  if (header) return String(header)
-  const url = request.url ?? ''
-  const query = url.indexOf('?')
-  if (query < 0) return null
-  return new URLSearchParams(url.slice(query)).get('lastEventId') || null
+  return {
+    lastEventId: (header ? String(header) : query?.get('lastEventId')) || null,
+    short: query?.get('mode') === 'short',
+  }
+}
+
+function queryOf(url: string): URLSearchParams | null {
+  const at = url.indexOf('?')
+  return at < 0 ? null : new URLSearchParams(url.slice(at))
 }
 
 const FORBIDDEN: Refusal = Object.freeze({ status: 403, text: 'Forbidden\n' })

@@ -3,8 +3,9 @@ import { createRequire } from 'node:module'
 import { FileSignalError, quote } from '../errors.js'
 import { checkEvent } from '../event.js'
 import { type StreamOptions, validateStream } from '../options.js'
-import { isGone, writeStreamHead } from '../stream/connection.js'
-import { admit, lastEventIdOf } from './admission.js'
+import { isGone } from '../stream/outgoing.js'
+import { keepUncompressed, writeStreamHead } from '../stream/unbuffered.js'
+import { admit, wishesOf } from './admission.js'
 import { createKeySource, type Keys } from './keys.js'
 import type { HttpSite } from './node.js'
 
@@ -77,10 +78,14 @@ export function createKoaStream<Context extends KoaBase = KoaBase>(
     if ('status' in admission) return refuse(ctx, admission.status, admission.text)
     // From here on the response is ours: Koa would send a body of its own, and wait for its end.
     ctx.respond = false
-    ctx.compress = false
+    keepUncompressed(ctx)
     if (ctx.method === 'HEAD') return answerHead(ctx.res)
-    const lastEventId = lastEventIdOf(ctx.req)
-    const outcome = await site.streams.open({ response: ctx.res, keys: admission.keys, lastEventId, plan })
+    const outcome = await site.streams.open({
+      response: ctx.res,
+      keys: admission.keys,
+      ...wishesOf(ctx.req),
+      plan,
+    })
     if (outcome === 'over') {
       ctx.respond = true
       ctx.res.setHeader('Cache-Control', 'no-store')

@@ -3,10 +3,11 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { FileSignalError } from '../errors.js'
 import { checkEvent } from '../event.js'
 import { type StreamOptions, type StreamSettings, validateStream } from '../options.js'
-import { isGone, type Outgoing, writeStreamHead } from '../stream/connection.js'
 import { asReported } from '../stream/outage.js'
+import { isGone, type Outgoing } from '../stream/outgoing.js'
 import type { Streams } from '../stream/streams.js'
-import { admit, lastEventIdOf } from './admission.js'
+import { writeStreamHead } from '../stream/unbuffered.js'
+import { admit, wishesOf } from './admission.js'
 import { createKeySource, type Keys } from './keys.js'
 
 /** What the HTTP side is built on. */
@@ -45,8 +46,7 @@ export function createHandler<Request extends NodeRequest = IncomingMessage>(
       res.end()
       return
     }
-    const lastEventId = lastEventIdOf(req)
-    const outcome = await site.streams.open({ response: res, keys: admission.keys, lastEventId, plan })
+    const outcome = await site.streams.open({ response: res, keys: admission.keys, ...wishesOf(req), plan })
     if (outcome === 'over') answer(res, 204)
   }
 

@@ -1,21 +1,11 @@
 import { performance } from 'node:perf_hooks'
-import type { Writable } from 'node:stream'
 import type { Cursor } from '../event.js'
 import type { StreamSettings } from '../options.js'
-import { encodeDone, encodePrelude, encodeReady, encodeReset, HEARTBEAT } from './frame.js'
+import { encodeDone, encodeReady, encodeReset } from './frame.js'
+import { isGone, type Outgoing, onceClosed } from './outgoing.js'
 import type { Sink } from './sink.js'
 import type { Ticking } from './ticker.js'
-
-/** What a stream uses of a response, from node:http or the compatibility API of node:http2. */
-export interface Outgoing extends Writable {
-  statusCode: number
-  readonly headersSent: boolean
-  /** Null where another response of the same socket is not finished: the request was pipelined. */
-  readonly socket: object | null
-  writeHead(status: number, headers: Record<string, string>): unknown
-  setHeader(name: string, value: string | number | readonly string[]): unknown
-  removeHeader(name: string): void
-}
+import { encodePrelude, HEARTBEAT, writeStreamHead } from './unbuffered.js'
 
 /** One response as the sink of a subscription. */
 export interface Connection extends Sink, Ticking {
@@ -25,6 +15,8 @@ export interface Connection extends Sink, Ticking {
   waiting(): number
   /** Sends headers and prelude, and `ready` where the cursor is known. */
   open(cursor: Cursor | null): void
+  /** Nothing is there yet for a client that came without a cursor: a short response brings it the first one. */
+  noNews(): void
   /** Ends the response when all that waits has been sent, or destroys it 5 s later. Idempotent. */
   end(): void
   /** Leaves the response to others, who have nothing from here yet. */
@@ -43,47 +35,13 @@ export interface ConnectionSite {
   readonly onFault: (error: unknown) => void
 }
 
-/** How long a socket with waiting bytes may take none of them, and how long after the end it may still be sending. */
+/** How long after its end a response may still be sending. */
+export const LINGERING = 5000
+
+/** How long a socket with waiting bytes may take none of them. */
 const STALLED = 60_000
-const LINGERING = 5000
 
-/** `no-transform` keeps compression middleware off, which would hold back every event. */
-const HEADERS = Object.freeze({
-  'Content-Type': 'text/event-stream; charset=utf-8',
-  'Cache-Control': 'no-store, no-transform',
-  'X-Accel-Buffering': 'no',
-  'X-Content-Type-Options': 'nosniff',
-})
-
-/**
- * Of a body with a known length or another coding; a stream has neither. Not Transfer-Encoding: removed
- * once, node:http never sends chunks again on this response.
- */
-const FOREIGN_HEADERS = ['Content-Length', 'Content-Encoding', 'ETag', 'Last-Modified']
-
-/**
- * Writes the head of a stream, and leaves the headers that others have set, such as cookies and CORS.
- * With setHeader() each response would keep a table of them: half a KiB for as long as the stream lasts.
- */
-export function writeStreamHead(response: Outgoing): void {
-  for (const name of FOREIGN_HEADERS) response.removeHeader(name)
-  response.writeHead(200, HEADERS)
-}
-
-/** True where the client has gone already, in either HTTP version: then 'close' will not come any more. */
-export function isGone(response: Outgoing): boolean {
-  if (response.destroyed || response.closed || response.writableEnded) return true
-  return 'stream' in response && isDestroyed(response.stream)
-}
-
-/**
- * True where the response must wait for another one on its socket. A client that leaves is told to that
- * other response alone, so a stream here would never learn of it. No browser sends such requests.
- */
-export function isPipelined(response: Outgoing): boolean {
-  return !('stream' in response) && response.socket === null
-}
-
+/** A response that stays open until its duration is over, its keys have ended, or its client leaves. */
 export function createConnection(response: Outgoing, plan: StreamSettings, site: ConnectionSite): Connection {
   const endsAt = performance.now() + plan.duration * (0.8 + Math.random() * 0.2)
   let state: 'new' | 'open' | 'ending' | 'closed' = isGone(response) ? 'closed' : 'new'
@@ -94,6 +52,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   let taken = 0
   let takenAt = 0
   let writable = true
+  let letGo = () => {}
 
   function write(data: Buffer | string): boolean {
     if (state !== 'open' || data.length === 0) return false
@@ -129,9 +88,8 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   }
 
   function release(): void {
-    response.off('close', close)
+    letGo()
     response.off('drain', drain)
-    response.off('error', ignore)
     close()
   }
 
@@ -159,13 +117,14 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
       try {
         writeStreamHead(response)
         state = 'open'
-        write(encodePrelude(between(plan.retry)) + ready)
+        write(encodePrelude(plan.retry) + ready)
       } catch (error) {
         // Somebody else has answered meanwhile, and the response is theirs.
         site.onFault(error)
         release()
       }
     },
+    noNews: () => {},
     write: (batch) => write(batch.bytes()),
     reset: (reason, cursor) => void write(encodeReset(reason, cursor)),
     done: (cursor) => {
@@ -187,21 +146,8 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     },
   }
   if (state === 'new') {
-    // 'close' of the request may never come once its body was read.
-    response.on('close', close)
+    letGo = onceClosed(response, close)
     response.on('drain', drain)
-    response.on('error', ignore)
   }
   return connection
-}
-
-/** A broken socket is closed as well, and that is what counts. */
-function ignore(): void {}
-
-function between([least, most]: readonly [number, number]): number {
-  return least + Math.random() * (most - least)
-}
-
-function isDestroyed(stream: unknown): boolean {
-  return typeof stream === 'object' && stream !== null && 'destroyed' in stream && stream.destroyed === true
 }

@@ -13,11 +13,6 @@ export interface Shape {
 /** Why a cursor cannot be honoured: no id at all, another store's, not yet reached, or events after it are gone. */
 export type ResetReason = 'malformed' | 'epoch' | 'ahead' | 'pruned'
 
-/** The comment line of a silent stream. With a blank line after it some clients emit empty messages. */
-export const HEARTBEAT = Buffer.from(':\n')
-
-/** Some proxies hold a response until they have seen a hundred bytes or so; Safari opens at the first. */
-const PADDING = `:${' '.repeat(160)}\n`
 const LINE_BREAK = /\r\n|\r|\n/
 
 /**
@@ -31,11 +26,6 @@ export function encodeFrame(row: Row, epoch: string, shape: Shape): string {
   const event = name === null ? '' : `event: ${name}\n`
   const key = shape.keyed ? `key: ${row.key}\n` : ''
   return `id: ${id}\n${event}${key}at: ${row.createdAt}\ndata: ${dataLines(row.payload)}\n\n`
-}
-
-/** What leaves before anything is known: padding in a comment, and the client's reconnection time in milliseconds. */
-export function encodePrelude(retry: number): string {
-  return `${PADDING}retry: ${Math.max(1, Math.round(retry))}\n`
 }
 
 /** The stream stands at `cursor`, and is silent for at most `heartbeat` milliseconds. */

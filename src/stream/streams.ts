@@ -4,15 +4,11 @@ import type { Settings, StreamPlan } from '../options.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import type { SignalEngine, WakeKind } from '../signal/engine.js'
 import { createAudience } from './audience.js'
-import {
-  type Connection,
-  type ConnectionSite,
-  createConnection,
-  isPipelined,
-  type Outgoing,
-} from './connection.js'
+import { type Connection, type ConnectionSite, createConnection } from './connection.js'
 import { dispatch } from './dispatch.js'
 import { asReported, createOutage } from './outage.js'
+import { isPipelined, type Outgoing } from './outgoing.js'
+import { createShortConnection } from './short.js'
 import { findStart, type Start } from './start.js'
 import { createSubscribers, type SubscribeOptions, type Subscriber } from './subscribe.js'
 import { createSubscriptions, type Subscription } from './subscription.js'
@@ -32,6 +28,8 @@ export interface StreamRequest {
   readonly response: Outgoing
   readonly keys: readonly string[]
   readonly lastEventId: string | null
+  /** True for an answer that ends with the first news. */
+  readonly short: boolean
   readonly plan: Pick<StreamPlan<never>, 'event' | 'replay' | 'heartbeat' | 'duration' | 'retry'>
 }
 
@@ -112,7 +110,8 @@ export function createStreams(site: StreamsSite): Streams {
   }
 
   async function open(request: StreamRequest): Promise<'open' | 'over'> {
-    const connection = createConnection(request.response, request.plan, connectionSite)
+    const create = request.short ? createShortConnection : createConnection
+    const connection = create(request.response, request.plan, connectionSite)
     if (!connection.isOpen()) return 'open'
     connections.set(connection, null)
     ticker.add(connection)
@@ -147,10 +146,16 @@ export function createStreams(site: StreamsSite): Streams {
     if (!connection.isOpen()) return
     if (start.reset) connection.reset(start.reset, start.cursor)
     if (start.over) connection.done(start.over.at)
-    else {
-      const shape = { defaultEvent: request.plan.event, keyed: request.keys.length > 1 }
-      connections.set(connection, subscriptions.attach(request.keys, shape, connection, start))
-    }
+    if (connection.isOpen()) attach(connection, request, start)
+  }
+
+  function attach(connection: Connection, request: StreamRequest, start: Start): void {
+    const shape = { defaultEvent: request.plan.event, keyed: request.keys.length > 1 }
+    const subscription = subscriptions.attach(request.keys, shape, connection, start)
+    connections.set(connection, subscription)
+    if (request.lastEventId === null) connection.noNews()
+    // What it replayed may have ended it, before the connections knew of the subscription.
+    if (!connection.isOpen()) subscriptions.close(subscription)
   }
 
   async function shutdown(): Promise<void> {

@@ -1,0 +1,91 @@
+import { performance } from 'node:perf_hooks'
+import type { StreamSettings } from '../options.js'
+import { type Connection, type ConnectionSite, LINGERING } from './connection.js'
+import { encodeDone, encodeReady, encodeReset } from './frame.js'
+import { isGone, type Outgoing, onceClosed } from './outgoing.js'
+import { encodeRetry, writeStreamHead } from './unbuffered.js'
+
+/** Milliseconds until the client asks again after an answer; at least one answer a heartbeat is empty. */
+const RETRY = [200, 300] as const
+
+/**
+ * A short response, for layers that hand on nothing before the end: it waits for the first news, answers
+ * with them in one piece, and ends. EventSource comes back by itself and goes on after the last id.
+ *
+ * Without news it ends after the silence that a stream would break with a heartbeat.
+ */
+export function createShortConnection(
+  response: Outgoing,
+  plan: StreamSettings,
+  site: ConnectionSite,
+): Connection {
+  const longest = Math.min(plan.heartbeat, plan.duration)
+  const endsAt = performance.now() + longest * (0.8 + Math.random() * 0.2)
+  let state: 'waiting' | 'ending' | 'closed' = isGone(response) ? 'closed' : 'waiting'
+  let endedAt = 0
+  let ready = ''
+  let letGo = () => {}
+
+  function answer(news: Buffer | string, retry: readonly [number, number] = RETRY): void {
+    if (state !== 'waiting') return
+    const body = Buffer.concat([Buffer.from(encodeRetry(retry) + ready), Buffer.from(news)])
+    try {
+      writeStreamHead(response, { 'Content-Length': String(body.length) })
+    } catch (error) {
+      // Somebody else has answered meanwhile, and the response is theirs.
+      site.onFault(error)
+      release()
+      return
+    }
+    state = 'ending'
+    endedAt = performance.now()
+    response.end(body)
+    site.onEnd(connection)
+  }
+
+  function close(): void {
+    if (state === 'closed') return
+    state = 'closed'
+    site.onClose(connection)
+  }
+
+  function release(): void {
+    letGo()
+    close()
+  }
+
+  function drop(): void {
+    response.destroy()
+    close()
+  }
+
+  const connection: Connection = {
+    finest: longest,
+    isOpen: () => state === 'waiting',
+    isFull: () => false,
+    waiting: () => (state === 'ending' ? response.writableLength : 0),
+    open: (cursor) => {
+      if (cursor) ready = encodeReady(cursor, plan.heartbeat)
+    },
+    noNews: () => answer(''),
+    write: (batch) => {
+      answer(batch.bytes())
+      return false
+    },
+    reset: (reason, cursor) => answer(encodeReset(reason, cursor)),
+    done: (cursor) => answer(encodeDone(cursor)),
+    fail: (error) => {
+      site.onFault(error)
+      connection.end()
+    },
+    // After a fault, or while this process ends, asking again at once would not help.
+    end: () => answer('', plan.retry),
+    release,
+    tick: (now) => {
+      if (state === 'waiting' && now >= endsAt) answer('')
+      else if (state === 'ending' && now - endedAt >= LINGERING) drop()
+    },
+  }
+  if (state === 'waiting') letGo = onceClosed(response, close)
+  return connection
+}
