@@ -23,8 +23,11 @@ export interface Rights {
   readonly group: string | number | null
 }
 
-/** A store or a signal file under a document root must not be served, nor committed. */
-const GUARDS = Object.freeze({
+/**
+ * The files that a new folder gets, name → text: a store or a signal file under a document root must not be
+ * served, nor committed.
+ */
+export const FOLDER_GUARDS = Object.freeze({
   '.htaccess': `<IfModule mod_authz_core.c>
   Require all denied
 </IfModule>
@@ -59,7 +62,8 @@ export function makeFolder(path: string, rights: Rights): void {
     makeAbove(folder, rights, gid)
     if (!makeOne(folder, rights, gid)) return
     try {
-      for (const [name, text] of Object.entries(GUARDS)) createFile(join(folder, name), rights, gid, text)
+      for (const [name, text] of Object.entries(FOLDER_GUARDS))
+        createFile(join(folder, name), rights, gid, text)
     } catch (error) {
       undo(() => rmdirSync(folder))
       throw error

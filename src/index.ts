@@ -6,6 +6,7 @@ export {
   type FileSignalStats,
   signal,
 } from './file-signal.js'
+export { FOLDER_GUARDS } from './folders.js'
 export type { Keys } from './http/keys.js'
 export type { KoaBase, KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } from './http/koa.js'
 export type { NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
@@ -26,6 +27,7 @@ export type {
 } from './payload/engine.js'
 export { memory } from './payload/memory.js'
 export { type SqliteOptions, sqlite } from './payload/sqlite/store.js'
+export { locate, type Places } from './places.js'
 export type { Receipt, SignalEntry, SignalOptions } from './publisher.js'
 export type { SignalEngine, SignalFactory, SignalListener, SignalSite, WakeKind } from './signal/engine.js'
 export { fileSignal } from './signal/file.js'

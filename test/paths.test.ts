@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
+import { createFileSignal, locate } from 'file-signal'
 import { ERRORS, FileSignalError } from '../dist/errors.js'
 import { createPaths, type PathOptions, type Surroundings } from '../dist/paths.js'
 import { fixture } from './support/child.js'
@@ -269,6 +270,28 @@ describe('paths', () => {
       const code = ['--input-type=module', '-e', `await import(${JSON.stringify(join(app, 'print.mjs'))})`]
       expect((await print(code, join(app, 'jobs'))).path).to.equal(app)
       expect((await print(code, '/')).code).to.equal('ROOT_UNKNOWN')
+    })
+  })
+
+  describe('locate', () => {
+    it('tells what stats() will tell, and creates nothing', async () => {
+      const options = { root: app, directory: 'wake', database: 'deep/own.sqlite' }
+      const places = locate(options)
+      expect(readdirSync(app).sort()).to.deep.equal(['jobs', 'package.json'])
+      const events = createFileSignal(options)
+      const stats = await events.stats()
+      await events.close()
+      expect(places).to.deep.equal({
+        root: stats.root,
+        directory: join(app, 'wake'),
+        signalFile: stats.signal.file,
+        database: stats.store.place,
+      })
+    })
+
+    it('throws ROOT_UNKNOWN and OPTION_INVALID as an instance does', () => {
+      expect(thrown(() => locate({ root: join(place, 'nowhere') })).code).to.equal('ROOT_UNKNOWN')
+      expect(thrown(() => locate({ root: '' })).code).to.equal('OPTION_INVALID')
     })
   })
 })
