@@ -13,7 +13,8 @@ import {
 } from './http/koa.js'
 import { createHandler, type NodeHandler, type NodeRequest } from './http/node.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
-import { createPaths } from './paths.js'
+import { createPanel } from './panel.js'
+import { createPaths, restartFile } from './paths.js'
 import type { PayloadEngine, PayloadStats, PruneResult } from './payload/engine.js'
 import { sqlite } from './payload/sqlite/store.js'
 import { createPublisher, type Receipt, type SignalCall, type SignalEntry } from './publisher.js'
@@ -104,7 +105,12 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     return part()
   }
 
-  const streams = createStreams({ payload, signal, settings, report })
+  const streams = createStreams({ payload, signal, settings, report, onStreaming: (on) => panel.watch(on) })
+  const panel = createPanel({
+    restartFile: () => restartFile(paths),
+    onRestart: streams.handOver,
+    close: () => close(),
+  })
   const publisher = createPublisher({ payload: () => open(payload), payloadLimit: settings.payloadLimit })
   const http = { streams, settings, report }
 

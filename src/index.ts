@@ -7,6 +7,7 @@ export {
   signal,
 } from './file-signal.js'
 export { FOLDER_GUARDS } from './folders.js'
+export { type ClientAddressOptions, clientAddress } from './http/client-address.js'
 export type { Keys } from './http/keys.js'
 export type { KoaBase, KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } from './http/koa.js'
 export type { NodeHandler, NodeRequest, NodeResponse } from './http/node.js'

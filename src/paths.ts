@@ -63,6 +63,12 @@ export function createPaths(options: PathOptions, surroundings: Surroundings = o
   }
 }
 
+/** The file that hosting panels touch to restart an app; null where no root is known, so no panel's either. */
+export function restartFile(paths: Pick<Paths, 'root'>): string | null {
+  const root = attempt(() => paths.root().path)
+  return root === null ? null : join(root, 'tmp', 'restart.txt')
+}
+
 function ofThisProcess(): Surroundings {
   return { env: process.env, script: process.argv[1], cwd: () => process.cwd() }
 }

@@ -1,6 +1,7 @@
+import { performance } from 'node:perf_hooks'
 import type { FileSignalError } from '../errors.js'
 import { type Cursor, formatId } from '../event.js'
-import type { Settings, StreamPlan } from '../options.js'
+import type { Settings, StreamPlan, StreamSettings } from '../options.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import type { SignalEngine, WakeKind } from '../signal/engine.js'
 import { createAudience } from './audience.js'
@@ -20,6 +21,8 @@ export interface StreamsSite {
   readonly payload: () => PayloadEngine
   readonly signal: () => SignalEngine
   readonly settings: Pick<Settings, 'poll' | 'buffer'>
+  /** Told when the first response opens, and when the last one is gone. */
+  readonly onStreaming?: (streaming: boolean) => void
   readonly report: (error: FileSignalError) => void
 }
 
@@ -64,12 +67,18 @@ export interface Streams {
   /** Tells the one reader that something may have been committed. */
   wake(kind: WakeKind): void
   stats(): StreamStats
+  /** Ends every response, for another process is to take over. Who comes back here too soon gets a brief one. */
+  handOver(): void
   /** Ends every stream and subscriber. Resolves when each socket has ended, or was destroyed after 5 s. Idempotent. */
   close(): Promise<void>
 }
 
+/** After a hand-over: how long clients may still find this process, and how long their streams last here. */
+const TAKING_OVER = 30_000
+const BRIEF = 10_000
+
 export function createStreams(site: StreamsSite): Streams {
-  const { payload, report } = site
+  const { payload, report, onStreaming = () => {} } = site
   const { poll, buffer } = site.settings
   const outage = createOutage('the store could not be read for streams', report)
   const audience = createAudience()
@@ -88,6 +97,7 @@ export function createStreams(site: StreamsSite): Streams {
   const connections = new Map<Connection, Subscription | null>()
   let closing: Promise<void> | null = null
   let onEmpty = () => {}
+  let handedOverAt = Number.NEGATIVE_INFINITY
 
   const connectionSite: ConnectionSite = {
     buffer,
@@ -104,16 +114,19 @@ export function createStreams(site: StreamsSite): Streams {
       if (subscription) subscriptions.close(subscription)
       connections.delete(connection)
       ticker.delete(connection)
-      if (connections.size === 0) onEmpty()
+      if (connections.size > 0) return
+      onStreaming(false)
+      onEmpty()
     },
     onFault: (error) => report(asReported(error, 'a stream failed')),
   }
 
   async function open(request: StreamRequest): Promise<'open' | 'over'> {
     const create = request.short ? createShortConnection : createConnection
-    const connection = create(request.response, request.plan, connectionSite)
+    const connection = create(request.response, settingsOf(request.plan), connectionSite)
     if (!connection.isOpen()) return 'open'
     connections.set(connection, null)
+    if (connections.size === 1) onStreaming(true)
     ticker.add(connection)
     const refused = closing !== null || isPipelined(request.response)
     const start = refused ? null : await prepare(connection, request)
@@ -124,6 +137,11 @@ export function createStreams(site: StreamsSite): Streams {
     if (start && connection.isOpen()) begin(connection, request, start)
     else connection.end()
     return 'open'
+  }
+
+  function settingsOf(plan: StreamSettings): StreamSettings {
+    if (performance.now() - handedOverAt > TAKING_OVER) return plan
+    return { ...plan, duration: Math.min(plan.duration, BRIEF) }
   }
 
   /** A store that does not answer within this tick must not hold back the first byte. */
@@ -158,12 +176,21 @@ export function createStreams(site: StreamsSite): Streams {
     if (!connection.isOpen()) subscriptions.close(subscription)
   }
 
+  function handOver(): void {
+    handedOverAt = performance.now()
+    endAll()
+  }
+
+  function endAll(): void {
+    for (const connection of connections.keys()) connection.end()
+  }
+
   async function shutdown(): Promise<void> {
     subscribers.close()
     const emptied = new Promise<void>((resolve) => {
       onEmpty = resolve
     })
-    for (const connection of connections.keys()) connection.end()
+    endAll()
     if (connections.size > 0) await emptied
     await tailer.close()
   }
@@ -190,6 +217,7 @@ export function createStreams(site: StreamsSite): Streams {
     subscribe: subscribers.open,
     wake: tailer.wake,
     stats,
+    handOver,
     close: () => {
       closing ??= shutdown()
       return closing

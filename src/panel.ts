@@ -1,0 +1,78 @@
+import { stat } from 'node:fs/promises'
+
+/** What becomes of an instance's streams when a panel ends this process, or begins another beside it. */
+export interface PanelSite {
+  /** The file whose change asks for a restart, `tmp/restart.txt` of the root; null where there is no root. */
+  readonly restartFile: () => string | null
+  /** A new process takes over: streams are to end, and their clients to come back. */
+  readonly onRestart: () => void
+  /** This process is to end: resolves when all is finished and closed. */
+  readonly close: () => Promise<void>
+}
+
+/** Listens to the panel while there are streams. */
+export interface Panel {
+  watch(streaming: boolean): void
+}
+
+/** Milliseconds between two looks at the restart file. */
+const LOOK = 1000
+
+/** The sites that have streams now; they share one listener. */
+const streaming = new Set<PanelSite>()
+
+/**
+ * Passenger starts a new process when `tmp/restart.txt` changes, and waits for the streams of the old one
+ * to end: that may be never. So we look at the file ourselves. Its word for the end is the message
+ * 'shutdown' and no signal; pm2 knows the same word.
+ */
+export function createPanel(site: PanelSite): Panel {
+  let timer: NodeJS.Timeout | null = null
+
+  function begin(): void {
+    if (streaming.size === 0) process.on('message', onMessage)
+    streaming.add(site)
+    const file = site.restartFile()
+    if (file === null) return
+    let known = versionOf(file)
+    const own = setInterval(look, LOOK, file)
+    timer = own
+
+    async function look(path: string): Promise<void> {
+      const before = await known
+      known = versionOf(path)
+      const now = await known
+      if (timer === own && now !== null && now !== before) site.onRestart()
+    }
+  }
+
+  function end(): void {
+    if (timer) clearInterval(timer)
+    timer = null
+    streaming.delete(site)
+    if (streaming.size === 0) process.off('message', onMessage)
+  }
+
+  return { watch: (wanted) => (wanted ? begin() : end()) }
+}
+
+async function onMessage(message: unknown): Promise<void> {
+  if (message !== 'shutdown') return
+  // Without any listener Passenger's loader ends the process at once; where we are the only one, that is up to us.
+  const alone = process.listenerCount('message') === 1 && 'PhusionPassenger' in globalThis
+  const sites = [...streaming]
+  for (const site of sites) site.onRestart()
+  if (!alone) return
+  await Promise.allSettled(sites.map((site) => site.close()))
+  process.exit(0)
+}
+
+/** Changes with the file; null where there is none. */
+async function versionOf(file: string): Promise<string | null> {
+  try {
+    const { mtimeMs, ino, size } = await stat(file)
+    return `${mtimeMs} ${ino} ${size}`
+  } catch {
+    return null
+  }
+}
