@@ -42,7 +42,7 @@ export const ERRORS = {
   },
   SQLITE_MISSING: {
     when: 'no SQLite driver can be loaded safely in this Node',
-    remedy: 'run: npm install better-sqlite3@12',
+    remedy: 'run: npm install better-sqlite3@12, or update Node to 22.13 or later, which has SQLite built in',
   },
   STORE_BUSY: {
     when: 'another process held the store’s write lock for longer than the deadline of 10 s',

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -8,11 +7,10 @@ import { EventSource } from 'eventsource'
 import { createFileSignal, type FileSignal } from 'file-signal'
 import { type Child, start } from './support/child.js'
 import { freshFolder } from './support/folder.js'
+import { openRawDatabase } from './support/raw-database.js'
 import { type Client, stream } from './support/sse.js'
 import { until } from './support/wait.js'
 import { type Numbered, startPublisher, startWeb, type Web, type WebSetup } from './support/web.js'
-
-const Database = createRequire(import.meta.url)('better-sqlite3')
 
 describe('an event on its way from one process to a browser of another', function () {
   this.timeout(60_000)
@@ -336,7 +334,7 @@ describe('an event on its way from one process to a browser of another', functio
         const events = instance()
         await events.signal('a', 'first')
         await until(() => client.payloads().length === 1, 'the first event')
-        const copy = new Database(store())
+        const copy = openRawDatabase(store())
         copy.exec(`VACUUM INTO '${store()}.copy'`)
         copy.close()
         await events.signal('a', 'second')

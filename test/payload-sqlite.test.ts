@@ -9,7 +9,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import type { FileSignalError } from '../dist/errors.js'
@@ -18,18 +17,8 @@ import { sqlite } from '../dist/payload/sqlite/store.js'
 import { start } from './support/child.js'
 import { freshFolder } from './support/folder.js'
 import { payloadContract, readAll, row, site } from './support/payload-contract.js'
+import { openRawDatabase, type RawDatabase } from './support/raw-database.js'
 import { until } from './support/wait.js'
-
-interface RawDatabase {
-  prepare(sql: string): {
-    run(...values: unknown[]): { changes: number }
-    get(...values: unknown[]): unknown
-    all(): unknown[]
-  }
-  exec(sql: string): void
-  close(): void
-}
-const Raw = createRequire(import.meta.url)('better-sqlite3') as new (path: string) => RawDatabase
 
 /** A store is three files. */
 const SUFFIXES = ['', '-wal', '-shm']
@@ -66,7 +55,7 @@ describe('the SQLite store', () => {
   }
 
   function openRaw(at = path): RawDatabase {
-    const raw = new Raw(at)
+    const raw = openRawDatabase(at)
     raws.push(raw)
     return raw
   }

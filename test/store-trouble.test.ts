@@ -1,16 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import {
-  chmodSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { createFileSignal, type FileSignal } from 'file-signal'
 import { noSecondUser, run } from './support/child.js'
@@ -18,8 +8,6 @@ import { failure } from './support/failure.js'
 import { freshFolder } from './support/folder.js'
 import { skip } from './support/skip.js'
 import { until } from './support/wait.js'
-
-const here = dirname(dirname(fileURLToPath(import.meta.url)))
 
 describe('a store in trouble', () => {
   let root: string
@@ -150,70 +138,6 @@ describe('a store in trouble', () => {
     } finally {
       execFileSync('umount', [disk])
     }
-  })
-
-  describe('without a driver', () => {
-    /** The package as npm installs it, but for better-sqlite3. */
-    function install(): string {
-      const modules = join(root, 'node_modules')
-      mkdirSync(join(modules, 'file-signal'), { recursive: true })
-      cpSync(join(here, 'dist'), join(modules, 'file-signal/dist'), { recursive: true })
-      cpSync(join(here, 'package.json'), join(modules, 'file-signal/package.json'))
-      const { dependencies } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'))
-      for (const name of Object.keys(dependencies)) {
-        symlinkSync(join(here, 'node_modules', name), join(modules, name))
-      }
-      writeFileSync(join(root, 'package.json'), '{"name":"an-app","type":"module"}')
-      writeFileSync(
-        join(root, 'job.js'),
-        `import { signal } from 'file-signal'\nawait signal('a', 1).catch((error) => console.log(error.message))\n`,
-      )
-      return modules
-    }
-
-    function runJob(): string {
-      return execFileSync(process.execPath, [join(root, 'job.js')], { encoding: 'utf8' })
-    }
-
-    it('says SQLITE_MISSING and what to install', () => {
-      install()
-      expect(runJob()).to.match(/^SQLITE_MISSING: .*npm install better-sqlite3@12\.\n$/)
-    })
-
-    it('never loads a better-sqlite3 that would crash this Node', function () {
-      if (Number(process.versions.napi) >= 10)
-        skip(this, 'this Node can load better-sqlite3 13: run it with Node 20')
-      const fake = join(install(), 'better-sqlite3')
-      mkdirSync(fake)
-      writeFileSync(
-        join(fake, 'package.json'),
-        '{"name":"better-sqlite3","version":"13.2.0","main":"index.js"}',
-      )
-      writeFileSync(join(fake, 'index.js'), `process.kill(process.pid, 'SIGSEGV')`)
-      expect(runJob()).to.match(/^SQLITE_MISSING: better-sqlite3 13 would crash Node /)
-    })
-
-    it('says SQLITE_MISSING where the native part was never built', () => {
-      const fake = join(install(), 'better-sqlite3')
-      mkdirSync(fake)
-      writeFileSync(
-        join(fake, 'package.json'),
-        '{"name":"better-sqlite3","version":"12.0.0","main":"index.js"}',
-      )
-      writeFileSync(join(fake, 'index.js'), `throw new Error('Could not locate the bindings file')`)
-      expect(runJob()).to.match(/^SQLITE_MISSING: .*bindings file.*npm rebuild better-sqlite3/)
-    })
-
-    it('can still be imported, and work in memory', () => {
-      rmSync(join(install(), 'proper-lockfile'))
-      writeFileSync(
-        join(root, 'job.js'),
-        `import { createFileSignal, memory } from 'file-signal'
-         const events = createFileSignal({ payload: memory() })
-         console.log((await events.signal('a', 1)).stored)\n`,
-      )
-      expect(runJob()).to.equal('true\n')
-    })
   })
 
   function publishing(count: number, options: object = {}): string {

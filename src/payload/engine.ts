@@ -114,6 +114,15 @@ export interface PayloadStats {
   readonly retention: Retention
   /** Where the data lies: a path or an address without secrets. */
   readonly place: string
+  /** The library underneath, for engines that choose one. */
+  readonly driver?: DriverStats
+}
+
+/** `reason` says why it is not the engine's first choice, null where it is. */
+export interface DriverStats {
+  readonly name: string
+  readonly version: string
+  readonly reason: string | null
 }
 
 /** What an engine is given when an instance puts it to work. */

@@ -1,7 +1,16 @@
 import { createRequire } from 'node:module'
 import { FileSignalError } from '../../errors.js'
+import {
+  chooseSqlite,
+  loadFailed,
+  type SqliteChoice,
+  type SqliteDriver,
+  withoutBetterSqlite3,
+} from './driver-choice.js'
+import { type InstalledDriver, inspectSqlite } from './driver-facts.js'
+import { loadNodeSqlite } from './node-sqlite.js'
 
-/** The slice of a SQLite driver that the store uses; better-sqlite3 fits it as it is. */
+/** The slice of a SQLite driver that the store uses; better-sqlite3 and node:sqlite fit it as they are. */
 export interface Database {
   prepare(sql: string): Statement
   exec(sql: string): unknown
@@ -16,10 +25,16 @@ export interface Statement {
 
 export type SqlValue = string | number | null
 
-type Constructor = new (path: string, options: { timeout: number; fileMustExist: boolean }) => Database
+/** The driver in use; `reason` says why it is not better-sqlite3, null where it is. */
+export interface LoadedDriver {
+  readonly name: SqliteDriver
+  readonly version: string
+  readonly reason: string | null
+  /** Opens an existing file. */
+  readonly open: (path: string) => Database
+}
 
-const require = createRequire(import.meta.url)
-let loaded: Constructor | null = null
+let loaded: LoadedDriver | null = null
 
 /**
  * Opens an existing SQLite file. Throws SQLITE_MISSING, or the driver's own error.
@@ -27,42 +42,39 @@ let loaded: Constructor | null = null
  * The busy timeout is 0: SQLite's own waiting sleeps on the event loop and freezes every stream.
  */
 export function openDatabase(path: string): Database {
+  return loadedDriver().open(path)
+}
+
+/** Loads the driver at first use, so that importing file-signal needs no native code. Throws SQLITE_MISSING. */
+export function loadedDriver(): LoadedDriver {
   loaded ??= loadDriver()
-  return new loaded(path, { timeout: 0, fileMustExist: true })
+  return loaded
 }
 
-/** Loaded at first use, so that importing file-signal needs no native code. */
-function loadDriver(): Constructor {
-  const major = installedMajor()
-  if (major === null) {
-    throw new FileSignalError('SQLITE_MISSING', 'better-sqlite3 is not installed')
-  }
-  // better-sqlite3 13 kills a Node with an older Node-API by SIGSEGV at the first open: nothing can catch that.
-  if (major >= 13 && Number(process.versions.napi) < 10) {
-    throw new FileSignalError(
-      'SQLITE_MISSING',
-      `better-sqlite3 ${major} would crash Node ${process.versions.node}`,
-    )
-  }
+function loadDriver(): LoadedDriver {
+  const facts = inspectSqlite()
+  const choice = chooseSqlite(facts)
+  if (choice.driver !== 'better-sqlite3') return loadSecond(choice)
   try {
-    return require('better-sqlite3') as Constructor
+    return { name: choice.driver, version: choice.version as string, reason: null, open: loadBetterSqlite3() }
   } catch (cause) {
-    throw new FileSignalError('SQLITE_MISSING', `better-sqlite3 cannot be loaded (${firstLine(cause)})`, {
-      cause,
-      remedy: `run: npm rebuild better-sqlite3 (npm may have to be told to run its install script: npm install-scripts approve better-sqlite3), or npm install better-sqlite3@12`,
-    })
+    const obstacle = loadFailed(facts.betterSqlite3 as InstalledDriver, cause)
+    return loadSecond(withoutBetterSqlite3(facts, obstacle), { cause })
   }
 }
 
-function installedMajor(): number | null {
-  try {
-    const { version } = require('better-sqlite3/package.json') as { version: string }
-    return Number.parseInt(version, 10)
-  } catch {
-    return null
+function loadSecond({ driver, version, reason, remedy }: SqliteChoice, cause: object = {}): LoadedDriver {
+  if (driver === null) {
+    throw new FileSignalError('SQLITE_MISSING', reason as string, { ...cause, remedy: remedy as string })
   }
+  return { name: driver, version: version as string, reason, open: loadNodeSqlite() }
 }
 
-function firstLine(error: unknown): string {
-  return String(error instanceof Error ? error.message : error).split('\n')[0] ?? ''
+type BetterSqlite3 = new (path: string, options?: { timeout: number; fileMustExist: boolean }) => Database
+
+function loadBetterSqlite3(): (path: string) => Database {
+  const Constructor = createRequire(import.meta.url)('better-sqlite3') as BetterSqlite3
+  // Its native part is loaded with the first database: better now, while there is another driver to turn to.
+  new Constructor(':memory:').close()
+  return (path) => new Constructor(path, { timeout: 0, fileMustExist: true })
 }

@@ -1,19 +1,36 @@
 import { codeOf, FileSignalError, quotePath } from '../../errors.js'
 
+/** Of SQLite's primary result codes those that mean something here; https://sqlite.org/rescode.html */
+const NAMES: Readonly<Record<number, string>> = Object.freeze({
+  3: 'SQLITE_PERM',
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+  15: 'SQLITE_PROTOCOL',
+  23: 'SQLITE_AUTH',
+  26: 'SQLITE_NOTADB',
+})
+/** Extended codes of SQLITE_IOERR, from SHMOPEN to SHMMAP. */
+const SHM = Object.freeze([18, 19, 20, 21])
+
 /** True where waiting and trying again is the answer. */
 export function isBusy(error: unknown): boolean {
-  return /^(SQLITE_(BUSY|LOCKED|PROTOCOL)|ELOCKED)/.test(codeOf(error))
+  return /^(SQLITE_(BUSY|LOCKED|PROTOCOL)|ELOCKED)/.test(faultOf(error))
 }
 
 /** True where the file itself is broken. */
 export function isDamage(error: unknown): boolean {
-  return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error))
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(faultOf(error))
 }
 
 /** Turns a driver's or the system's error into ours. */
 export function toFault(error: unknown, path: string): FileSignalError {
   if (error instanceof FileSignalError) return error
-  const code = codeOf(error)
+  const code = faultOf(error)
   const what = `${quotePath(path)}: ${error instanceof Error ? error.message : String(error)}`
   if (isBusy(error)) return new FileSignalError('STORE_BUSY', what, { cause: error })
   // A full disk shows as FULL in a write, and as an I/O error where the -shm file cannot grow.
@@ -25,4 +42,13 @@ export function toFault(error: unknown, path: string): FileSignalError {
   }
   if (code.startsWith('SQLITE_NOTADB')) return new FileSignalError('STORE_FOREIGN', what, { cause: error })
   return new FileSignalError('STORE_FAILED', what, { cause: error })
+}
+
+/** better-sqlite3 names SQLite's result code in `code`, node:sqlite gives its extended number in `errcode`. */
+function faultOf(error: unknown): string {
+  const code = codeOf(error)
+  if (code !== 'ERR_SQLITE_ERROR') return code
+  const { errcode } = error as { errcode: number }
+  const name = NAMES[errcode & 0xff] ?? 'SQLITE_ERROR'
+  return name === 'SQLITE_IOERR' && SHM.includes(errcode >> 8) ? 'SQLITE_IOERR_SHM' : name
 }

@@ -2,8 +2,9 @@ import { isAbsolute } from 'node:path'
 import { FileSignalError, quote } from '../../errors.js'
 import type { Hint } from '../../event.js'
 import { refuseUnknown } from '../../options.js'
-import type { Head, PayloadFactory } from '../engine.js'
+import type { DriverStats, Head, PayloadFactory } from '../engine.js'
 import { isAhead, renew } from './connection.js'
+import { loadedDriver } from './driver.js'
 import { createOpener, type Opened, type Opener } from './opener.js'
 import { createPruner, type Pruner } from './prune.js'
 import { type AppendQueue, createQueue } from './queue.js'
@@ -89,6 +90,7 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
             bytes: connection.bytes(),
             retention: connection.retention(),
             place: opener.path,
+            driver: driverStats(),
           }
         })
       },
@@ -103,6 +105,11 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       },
     }
   }
+}
+
+function driverStats(): DriverStats {
+  const { name, version, reason } = loadedDriver()
+  return { name, version, reason }
 }
 
 function isSame(a: Head, b: Head): boolean {
