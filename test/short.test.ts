@@ -1,5 +1,8 @@
 import { expect } from 'chai'
 import { EventSource } from 'eventsource'
+import { createHandler } from '../dist/http/node.js'
+import { openPage, startBrowser } from './setup/live.js'
+import { needProgram } from './setup/program.js'
 import { createRig, type Rig } from './support/rig.js'
 import { type Client, type ConnectOptions, connect } from './support/sse.js'
 import { until } from './support/wait.js'
@@ -162,6 +165,35 @@ describe('short responses', () => {
       expect(seen).to.deep.equal(Array.from({ length: 30 }, (_, i) => i))
     } finally {
       source.close()
+    }
+  })
+
+  it('serve a real browser, which comes back by itself and shows a connection in between', async function () {
+    const browser = await startBrowser(needProgram(this, 'chromium', 'chromium'))
+    try {
+      const stream = createHandler(rig, 'a')
+      const url = await rig.serve((req, res) => {
+        if (req.url?.startsWith('/a.sse')) return void stream(req, res)
+        res.setHeader('Content-Type', 'text/html').end('<title>short</title>')
+      })
+      const complaints: string[] = []
+      const page = await openPage(browser, complaints)
+      await page.goto(url)
+      await page.evaluate(`
+        seen = []; opened = 0
+        source = new EventSource('/a.sse?mode=short')
+        source.onopen = () => { opened += 1 }
+        source.onmessage = ({ data }) => seen.push(JSON.parse(data))`)
+      await held()
+      for (let i = 0; i < 20; i++) {
+        await rig.put('a', i)
+        if (i % 5 === 4) await page.waitForFunction(`seen.length === ${i + 1}`)
+      }
+      expect(await page.evaluate('seen')).to.deep.equal(Array.from({ length: 20 }, (_, i) => i))
+      expect(await page.evaluate('opened')).to.be.at.least(5)
+      expect(complaints.filter((text) => !text.includes('favicon'))).to.deep.equal([])
+    } finally {
+      await browser.close()
     }
   })
 
