@@ -16,7 +16,8 @@ export function needProgram(context: Mocha.Context, program: string, debianPacka
   return skip(context, why)
 }
 
-function findProgram(program: string): string | null {
+/** The path of a program that is installed, or null. */
+export function findProgram(program: string): string | null {
   // Servers live in /usr/sbin, which an ordinary user's PATH leaves out.
   for (const folder of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']) {
     try {

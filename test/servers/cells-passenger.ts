@@ -1,0 +1,121 @@
+import { apacheFile, BROTLI_ALL, DEFLATE_ALL } from './apache.js'
+import type { Cell } from './cell.js'
+import { hosted } from './chain.js'
+import { HOSTILE_NGINX, nginxFile, startNginx } from './nginx.js'
+import { type PassengerSite, startPassenger } from './passenger.js'
+
+const apache = { layers: ['Apache', 'Passenger'], http: 1 } as const
+const apache2 = { layers: ['Apache', 'Passenger'], http: 2 } as const
+const behind = { layers: ['nginx', 'Apache', 'Passenger'], http: 1 } as const
+
+const NO_FLUSH = 'mod_passenger never flushes, so the compressor waits for more data than an event has'
+const COLLECTS = 'Passenger collects the whole response first'
+const STREAMS = 'Passenger passes on what it gets'
+const OURS = 'the file turns off compression and buffering for streams'
+const EVERYTHING_ON = `${BROTLI_ALL};DEFLATE\nPassengerBufferResponse on`
+
+/** Passenger, its app started by server.mjs unless told otherwise. */
+function host(site: Partial<PassengerSite> = {}) {
+  return () => startPassenger({ startFile: 'server.mjs', ...site })
+}
+
+export const PASSENGER_CELLS: readonly Cell[] = [
+  hosted(
+    {
+      ...apache,
+      name: 'Apache Passenger, ES module: default',
+      form: 'default',
+      expects: 'streams',
+      why: STREAMS,
+    },
+    host(),
+  ),
+  hosted(
+    {
+      ...apache,
+      name: 'Apache Passenger, CommonJS: default',
+      form: 'default',
+      expects: 'streams',
+      why: STREAMS,
+    },
+    host({ startFile: 'server.cjs' }),
+  ),
+  hosted(
+    {
+      ...apache,
+      name: 'Apache Passenger, .cjs starter: default',
+      form: 'default',
+      expects: 'streams',
+      why: STREAMS,
+    },
+    host({ startFile: 'start.cjs' }),
+  ),
+  hosted(
+    { ...apache, name: 'Apache Passenger: deflate', form: 'hostile', expects: 'buffers', why: NO_FLUSH },
+    host({ server: DEFLATE_ALL }),
+  ),
+  hosted(
+    { ...apache, name: 'Apache Passenger: brotli', form: 'hostile', expects: 'buffers', why: NO_FLUSH },
+    host({ server: BROTLI_ALL }),
+  ),
+  hosted(
+    { ...apache, name: 'Apache Passenger: buffering on', form: 'hostile', expects: 'buffers', why: COLLECTS },
+    host({ server: 'PassengerBufferResponse on' }),
+  ),
+  hosted(
+    { ...apache, name: 'Apache Passenger: apache/.htaccess', form: 'ours', expects: 'streams', why: OURS },
+    host({ server: EVERYTHING_ON, htaccess: apacheFile('.htaccess') }),
+  ),
+  hosted(
+    {
+      ...apache2,
+      name: 'Apache Passenger, HTTP/2: default',
+      form: 'default',
+      expects: 'streams',
+      why: STREAMS,
+    },
+    host({ tls: true }),
+  ),
+  hosted(
+    {
+      ...apache2,
+      name: 'Apache Passenger, HTTP/2: hostile',
+      form: 'hostile',
+      expects: 'buffers',
+      why: NO_FLUSH,
+    },
+    host({ tls: true, server: EVERYTHING_ON }),
+  ),
+  hosted(
+    {
+      ...apache2,
+      name: 'Apache Passenger, HTTP/2: apache/.htaccess',
+      form: 'ours',
+      expects: 'streams',
+      why: OURS,
+    },
+    host({ tls: true, server: EVERYTHING_ON, htaccess: apacheFile('.htaccess') }),
+  ),
+  hosted(
+    {
+      ...behind,
+      name: 'nginx → Apache Passenger: default',
+      form: 'default',
+      expects: 'streams',
+      why: 'Apache passes X-Accel-Buffering on, and nginx obeys it',
+    },
+    host(),
+    (port) => startNginx({ server: `location / { proxy_pass http://127.0.0.1:${port}; }` }),
+  ),
+  hosted(
+    {
+      ...behind,
+      name: 'nginx → Apache Passenger: nginx/proxy.conf and apache/.htaccess',
+      form: 'ours',
+      expects: 'streams',
+      why: OURS,
+    },
+    host({ server: EVERYTHING_ON, htaccess: apacheFile('.htaccess') }),
+    (port) => startNginx({ http: HOSTILE_NGINX, server: nginxFile('proxy.conf', port) }),
+  ),
+]

@@ -1,0 +1,72 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../setup/web-server.js'
+import { type ServerProcess, startProcess } from './process.js'
+import { certificate } from './tls.js'
+import { userFolder } from './user.js'
+
+export interface NginxSite {
+  /** Directives of the server block. */
+  readonly server: string
+  /** Directives of the http block. */
+  readonly http?: string
+  readonly tls?: boolean
+}
+
+const MODULES = '/usr/lib/nginx/modules'
+const BROTLI = ['ngx_http_brotli_filter_module.so']
+
+/** A host that collects and compresses whatever it can, and does not care what the app says of that. */
+export const HOSTILE_NGINX = `
+  gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;
+  brotli on; brotli_types *; brotli_min_length 1;
+  proxy_buffering on;
+  proxy_ignore_headers X-Accel-Buffering;`
+
+/** A file of nginx/ with its one line changed: where the app listens. */
+export function nginxFile(name: string, appPort: number): string {
+  const lines = readFileSync(new URL(`../../nginx/${name}`, import.meta.url), 'utf8').split(
+    'http://127.0.0.1:3000',
+  )
+  if (lines.length !== 2)
+    throw new Error(`nginx/${name} names the app in ${lines.length - 1} places, not in one`)
+  return lines.join(`http://127.0.0.1:${appPort}`)
+}
+
+/** Starts nginx with one server block on a free port of the loopback. */
+export async function startNginx(site: NginxSite): Promise<ServerProcess> {
+  const folder = userFolder()
+  const port = await freePort()
+  const config = join(folder, 'nginx.conf')
+  const log = join(folder, 'error.log')
+  writeFileSync(config, describe(site, folder, port))
+  const args = ['-p', folder, '-c', config, '-e', log, '-g', 'daemon off;']
+  return startProcess({ program: 'nginx', args, port, log, cwd: folder })
+}
+
+function describe(site: NginxSite, folder: string, port: number): string {
+  const modules = BROTLI.map((name) => `${MODULES}/${name}`).filter((path) => existsSync(path))
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  const tls = site.tls
+    ? `ssl_certificate ${certificate().certificateFile}; ssl_certificate_key ${certificate().keyFile};`
+    : ''
+  return `
+    ${modules.map((path) => `load_module ${path};`).join('\n')}
+    worker_processes 1;
+    pid ${folder}/nginx.pid;
+    error_log ${folder}/error.log;
+    events { worker_connections 256; }
+    http {
+      ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')}
+      access_log off;
+      ${site.http ?? ''}
+      server {
+        listen 127.0.0.1:${port}${site.tls ? ' ssl http2' : ''};
+        ${tls}
+        ${site.server}
+      }
+    }`
+}
+
+export const NGINX_FOLDER = fileURLToPath(new URL('../../nginx/', import.meta.url))

@@ -1,0 +1,42 @@
+import { chownSync, readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freshFolder } from '../support/folder.js'
+import type { User } from './cell.js'
+
+/**
+ * Whom servers and apps run as: www-data where the tests run as root, for Apache will not serve as root and
+ * Passenger starts no app as root; else whoever runs the tests.
+ */
+export const USER: User = process.getuid?.() === 0 ? wwwData() : {}
+
+/** A new folder that belongs to USER. */
+export function userFolder(): string {
+  const folder = freshFolder()
+  giveToUser(folder)
+  return folder
+}
+
+export function giveToUser(path: string): void {
+  if (USER.uid !== undefined && USER.gid !== undefined) chownSync(path, USER.uid, USER.gid)
+}
+
+/** The first folder above Node or the checkout that USER may not enter, or null. */
+export function closedFolder(): string | null {
+  if (USER.uid === undefined) return null
+  for (const start of [process.execPath, fileURLToPath(import.meta.url)]) {
+    for (let path = start; path !== dirname(path); path = dirname(path)) {
+      if ((statSync(path).mode & 0o005) !== 0o005 && statSync(path).isDirectory()) return path
+    }
+  }
+  return null
+}
+
+function wwwData(): User {
+  const line = /^www-data:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))
+  if (!line)
+    throw new Error(
+      'there is no user www-data; install one of the servers, or run the tests as another user than root',
+    )
+  return { uid: Number(line[1]), gid: Number(line[2]) }
+}
