@@ -1,11 +1,23 @@
-// Some tests run against real programs: Chromium, nginx, Apache, a FUSE disk. On a build machine (CI is set) this
+// Some tests run against real programs: Chromium, web servers, a FUSE disk. On a build machine (CI is set) this
 // installs what is missing; on your own it only names the command, and those tests skip themselves.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 
-/** Program → Debian package that brings it. */
-const PROGRAMS = { chromium: 'chromium', nginx: 'nginx-light', apache2: 'apache2', bindfs: 'bindfs' }
+/** Program, or a file where there is none, → Debian package that brings it. */
+const PROGRAMS = {
+  chromium: 'chromium',
+  bindfs: 'bindfs',
+  openssl: 'openssl',
+  nginx: 'nginx-light',
+  '/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so': 'libnginx-mod-http-brotli-filter',
+  apache2: 'apache2',
+  '/usr/lib/apache2/modules/mod_passenger.so': 'libapache2-mod-passenger',
+  haproxy: 'haproxy',
+  varnishd: 'varnish',
+  caddy: 'caddy',
+  lighttpd: 'lighttpd',
+}
 
 const missing = Object.keys(PROGRAMS).filter((program) => !isInstalled(program))
 const packages = missing.map((program) => PROGRAMS[program])
@@ -26,7 +38,7 @@ function command(packages) {
 }
 
 function run([program, ...args]) {
-  // Debian starts nginx and Apache on port 80 when it installs them; RUNLEVEL=1 tells it not to.
+  // Debian starts web servers on port 80 when it installs them; RUNLEVEL=1 tells it not to.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   const { status, error } = spawnSync(program, args, { stdio: 'inherit', env })
   if (status === 0) return
@@ -41,9 +53,10 @@ function sudo() {
 /** Servers live in /usr/sbin, which an ordinary user's PATH leaves out. */
 function isInstalled(program) {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
-  return folders.some((folder) => {
+  const paths = isAbsolute(program) ? [program] : folders.map((folder) => join(folder, program))
+  return paths.some((path) => {
     try {
-      accessSync(join(folder, program), constants.X_OK)
+      accessSync(path, isAbsolute(program) ? constants.R_OK : constants.X_OK)
       return true
     } catch {
       return false
