@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { join } from 'node:path'
@@ -10,7 +10,6 @@ import { giveToUser, USER, userFolder } from './user.js'
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url))
 const SOURCES = join(REPOSITORY, 'test/servers/app')
-const FILES = ['server.mjs', 'server.cjs', 'start.cjs', 'routes.cjs']
 
 /** A started app on a port of its own. */
 export interface App {
@@ -21,8 +20,8 @@ export interface App {
   stop(): Promise<void>
 }
 
-/** Makes a project as a user has it: package.json, node_modules, the app's files, and an empty public folder. */
-export function makeProject(): string {
+/** Makes a project as a user has it: package.json, node_modules, the files of `sources`, and an empty public folder. */
+export function makeProject(sources = SOURCES): string {
   const root = userFolder()
   writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'shop', private: true }))
   for (const folder of ['node_modules', 'node_modules/@koa', 'public', 'tmp']) {
@@ -33,7 +32,7 @@ export function makeProject(): string {
   for (const name of ['koa', '@koa/router']) {
     symlinkSync(join(REPOSITORY, 'node_modules', name), join(root, 'node_modules', name))
   }
-  for (const file of FILES) copyFileSync(join(SOURCES, file), join(root, file))
+  for (const file of readdirSync(sources)) copyFileSync(join(sources, file), join(root, file))
   return root
 }
 

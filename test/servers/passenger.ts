@@ -2,12 +2,18 @@ import { join } from 'node:path'
 import { type ApacheSite, EVERYTHING, startApache } from './apache.js'
 import { askOpen, makeProject } from './app.js'
 import type { Inner } from './chain.js'
+import type { ServerProcess } from './process.js'
 import { certificate } from './tls.js'
 
 export type StartFile = 'server.mjs' | 'server.cjs' | 'start.cjs'
 
-export interface PassengerSite extends Pick<ApacheSite, 'tls' | 'htaccess'> {
+export interface PassengerSite extends Site {
   readonly startFile: StartFile
+}
+
+/** A site whose app Passenger runs. */
+interface Site extends Pick<ApacheSite, 'tls' | 'htaccess'> {
+  readonly startFile: string
   /** Directives of the server. */
   readonly server?: string
 }
@@ -18,7 +24,17 @@ export const PASSENGER_ROOT = '/usr/lib/ruby/vendor_ruby/phusion_passenger/locat
 /** Starts Apache with Passenger, and a new project as its app; the .htaccess stands in the app's public folder. */
 export async function startPassenger(site: PassengerSite): Promise<Inner> {
   const root = makeProject()
-  const server = await startApache({
+  const server = await startUnderPassenger(root, site)
+  const ca = site.tls ? certificate().pem : undefined
+  const base = `${ca ? 'https' : 'http'}://127.0.0.1:${server.port}`
+  // It starts the app at the first request; a cell has started when the app has.
+  await askOpen(base, '', ca)
+  return { ...server, root, openStreams: (key) => askOpen(base, key, ca) }
+}
+
+/** Starts Apache with Passenger for the project in `root`; the app begins at the first request. */
+export function startUnderPassenger(root: string, site: Site): Promise<ServerProcess> {
+  return startApache({
     ...site,
     modules: [...EVERYTHING, 'passenger'],
     site: join(root, 'public'),
@@ -37,9 +53,4 @@ export async function startPassenger(site: PassengerSite): Promise<Inner> {
       PassengerNodejs ${process.execPath}
       ${site.server ?? ''}`,
   })
-  const ca = site.tls ? certificate().pem : undefined
-  const base = `${ca ? 'https' : 'http'}://127.0.0.1:${server.port}`
-  // It starts the app at the first request; a cell has started when the app has.
-  await askOpen(base, '', ca)
-  return { ...server, root, openStreams: (key) => askOpen(base, key, ca) }
 }
