@@ -97,7 +97,8 @@ describe('examples/passenger, under the real Passenger', () => {
     const client = await stream(`${url}/orders.sse`)
     clients.push(client)
     const app = await pid()
-    await server.stop()
+    // Not server.stop(), which kills what is left.
+    process.kill(server.pid, 'SIGTERM')
     await until(() => client.ended, 'the end of the stream')
     await until(() => !isAlive(app), 'the end of the process')
   })
