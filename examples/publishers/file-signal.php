@@ -1,0 +1,281 @@
+<?php
+/**
+ * Publishes events for file-signal from PHP 7.2 or later with PDO. Copy this one file.
+ *
+ *     require_once 'file-signal.php';
+ *     file_signal('orders', ['id' => 7, 'total' => 12.5]);
+ *
+ *     php file-signal.php orders '{"id":7}' --event created --root /home/me/app
+ *
+ * The root is the folder of the Node app's package.json: the option 'root', a constant FILE_SIGNAL_ROOT, or the
+ * environment's. The store must exist; file-signal makes it. What happens here and why: docs/protocol.md.
+ */
+
+/** `code` is a word such as STORE_BUSY, and begins the message. */
+class FileSignalError extends RuntimeException
+{
+    public function __construct(string $code, string $what, string $remedy)
+    {
+        parent::__construct("$code: $what; $remedy.");
+        $this->code = $code;
+    }
+}
+
+/**
+ * Stores one event and wakes those who wait for it. Returns its id, <epoch>-<n>.
+ *
+ * $payload is anything that JSON can hold. Options: 'event' is its SSE event name; 'dedupe' stores one event
+ * however often it is called; 'root'; 'wait' is how many milliseconds to wait for a busy store (5000).
+ *
+ * Throws FileSignalError. Nothing is stored then.
+ */
+function file_signal($key, $payload = null, array $options = []): string
+{
+    $json = json_encode($payload, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION);
+    if ($json === false) {
+        throw new FileSignalError('PAYLOAD_INVALID', 'the payload has no JSON form (' . json_last_error_msg() . ')',
+            'pass what json_encode keeps whole, with text in UTF-8');
+    }
+    return file_signal_json($key, $json, $options);
+}
+
+/** The same for a payload that is JSON already. */
+function file_signal_json($key, string $json, array $options = []): string
+{
+    if ($unknown = array_diff(array_keys($options), ['event', 'dedupe', 'root', 'wait'])) {
+        throw new FileSignalError('OPTION_INVALID', 'option "' . implode(', ', $unknown) . '" is unknown',
+            'use event, dedupe, root and wait');
+    }
+    $event = $options['event'] ?? null;
+    $dedupe = $options['dedupe'] ?? null;
+    file_signal_check_name('KEY_INVALID', 'key', $key);
+    if ($event !== null) {
+        file_signal_check_name('EVENT_INVALID', 'event name', $event);
+        if (in_array($event, ['open', 'error', 'ready', 'reset', 'end', 'hello'], true)) {
+            throw new FileSignalError('EVENT_INVALID', "event name \"$event\" is reserved", 'use another');
+        }
+    }
+    if ($dedupe !== null) {
+        file_signal_check_name('DEDUPE_INVALID', 'dedupe key', $dedupe);
+    }
+    if (strlen($json) > 1048576) {
+        $size = strlen($json);
+        throw new FileSignalError('PAYLOAD_TOO_LARGE', "the payload is $size bytes as JSON, the limit is 1048576",
+            'send an id and let the browser fetch the rest');
+    }
+    json_decode($json);
+    if (json_last_error() !== JSON_ERROR_NONE) {
+        throw new FileSignalError('PAYLOAD_INVALID', 'the payload is not JSON (' . json_last_error_msg() . ')',
+            'write JSON, with text in double quotes: \'"hello"\'');
+    }
+    list($store, $signal) = file_signal_paths($options['root'] ?? null);
+    list($id, $stored) = file_signal_store($store, [$key, $event, $json], $dedupe, (int) ($options['wait'] ?? 5000));
+    if ($stored && !file_signal_wake($signal, $store, $id)) {
+        // The event is stored, and readers find it by themselves a moment later: no reason to fail.
+        error_log("SIGNAL_FAILED: \"$signal\" cannot be written; make it a regular file that this user may write.");
+    }
+    return $id;
+}
+
+function file_signal_check_name(string $code, string $what, $name)
+{
+    if (is_string($name) && preg_match('/^[^\x{0}-\x{1f}\x{7f}-\x{9f}]{1,200}$/Du', $name)) {
+        return;
+    }
+    $shown = json_encode($name, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE);
+    $shown = preg_replace('/^(.{60}).+$/u', '$1…', (string) $shown);
+    throw new FileSignalError($code, "$what $shown is not allowed",
+        'use 1 to 200 characters of UTF-8 without control characters');
+}
+
+/** The store and its signal file. Nothing depends on the working directory: cron starts in $HOME. */
+function file_signal_paths($root): array
+{
+    $constant = defined('FILE_SIGNAL_ROOT') ? constant('FILE_SIGNAL_ROOT') : '';
+    $root = $root ?: $constant ?: (string) getenv('FILE_SIGNAL_ROOT');
+    $database = getenv('FILE_SIGNAL_DATABASE') ?: 'data/sse_payloads.sqlite';
+    $directory = getenv('FILE_SIGNAL_DIR') ?: 'tmp/sse_signals';
+    if ($database[0] !== '/' || $directory[0] !== '/') {
+        $found = $root === '' ? false : realpath($root);
+        if ($found === false) {
+            throw new FileSignalError('ROOT_UNKNOWN', "the root is \"$root\", which is no folder",
+                'set FILE_SIGNAL_ROOT to the folder of the Node app’s package.json');
+        }
+        $database = $database[0] === '/' ? $database : "$found/$database";
+        $directory = $directory[0] === '/' ? $directory : "$found/$directory";
+    }
+    $name = basename($database) === 'sse_payloads.sqlite' ? '' : pathinfo($database, PATHINFO_FILENAME);
+    $names = ['' => 'events', 'events' => 'events-store'];
+    return [$database, "$directory/" . ($names[$name] ?? $name) . '.signal'];
+}
+
+/** Returns the event's id, and whether it was stored just now. */
+function file_signal_store(string $store, array $row, $dedupe, int $wait): array
+{
+    foreach ([$store, "$store-wal", "$store-shm"] as $i => $file) {
+        clearstatcache(true, $file);
+        if (is_link($file) || (file_exists($file) && !is_file($file))) {
+            throw new FileSignalError('PATH_UNSAFE', "\"$file\" is a link or no regular file",
+                'remove what stands there');
+        }
+        if ($i === 0 && !is_file($file)) {
+            throw new FileSignalError('STORE_MISSING', "no store at \"$file\", or this user may not enter its folder",
+                'let file-signal make it, in the folder of the Node app: npx file-signal stats');
+        }
+    }
+    $db = null;
+    try {
+        $options = [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION];
+        if (defined('PDO::SQLITE_ATTR_OPEN_FLAGS')) {
+            $options[constant('PDO::SQLITE_ATTR_OPEN_FLAGS')] = constant('PDO::SQLITE_OPEN_READWRITE');
+        }
+        $db = new PDO("sqlite:$store", null, null, $options);
+        $db->exec("PRAGMA busy_timeout = $wait");
+        $boot = @file_get_contents('/proc/sys/kernel/random/boot_id');
+        if ($boot !== false && $db->query('PRAGMA journal_mode')->fetchColumn() === 'wal') {
+            $db->exec('PRAGMA synchronous = NORMAL');
+        }
+        $db->exec('BEGIN IMMEDIATE');
+        file_signal_check_store($db, $store);
+        $result = file_signal_insert($db, $row, $dedupe, trim((string) $boot));
+        $db->exec('COMMIT');
+        return $result;
+    } catch (Exception $error) {
+        // A trace may keep the connection alive, and with it the lock.
+        try {
+            $db === null || $db->exec('ROLLBACK');
+        } catch (PDOException $none) {
+        }
+        throw $error instanceof PDOException ? file_signal_fault($error, $store) : $error;
+    }
+}
+
+function file_signal_check_store(PDO $db, string $store)
+{
+    if ((int) $db->query('PRAGMA application_id')->fetchColumn() !== 0x46536967) {
+        throw new FileSignalError('STORE_FOREIGN', "\"$store\" is no store of file-signal",
+            'point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app’s');
+    }
+    $version = (int) $db->query('PRAGMA user_version')->fetchColumn();
+    if ($version !== 1) {
+        throw new FileSignalError('STORE_NEWER', "\"$store\" has schema $version, this file knows 1",
+            'copy the file anew from your version of file-signal');
+    }
+}
+
+function file_signal_insert(PDO $db, array $row, $dedupe, string $boot): array
+{
+    $ask = function (string $sql, array $values = []) use ($db) {
+        $statement = $db->prepare($sql);
+        $statement->execute($values);
+        return $statement;
+    };
+    // A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
+    $known = $ask("SELECT value FROM meta WHERE name = 'boot'")->fetchColumn();
+    if ($boot !== '' && $known !== false && $known !== $boot) {
+        $ask("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'");
+        $ask("UPDATE meta SET value = ? WHERE name = 'boot'", [$boot]);
+    }
+    $epoch = $ask('SELECT epoch FROM standing')->fetchColumn();
+    $first = $dedupe === null ? false
+        : $ask('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', [$row[0], $dedupe])->fetchColumn();
+    if ($first !== false) {
+        return ["$epoch-$first", false];
+    }
+    $ask('INSERT INTO events (key, event, payload) VALUES (?, ?, ?)', $row);
+    $n = $db->lastInsertId();
+    if ($dedupe !== null) {
+        $ask('INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)', [$n, $row[0], $dedupe]);
+    }
+    return ["$epoch-$n", true];
+}
+
+function file_signal_fault(PDOException $error, string $store): FileSignalError
+{
+    $faults = [
+        5 => ['STORE_BUSY', 'end the program that keeps a transaction open on the store; nothing was stored, '
+            . 'so signal again'],
+        8 => ['STORE_UNWRITABLE', 'run this as the user of the Node app, or give both one group'],
+        13 => ['STORE_FULL', 'free some space; nothing was stored, so signal again'],
+        26 => ['STORE_FOREIGN', 'point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app’s'],
+    ];
+    $faults += [6 => $faults[5], 14 => $faults[8], 23 => $faults[8]];
+    list($code, $remedy) = $faults[$error->errorInfo[1] ?? 0] ?? ['STORE_FAILED', 'the event was not stored'];
+    return new FileSignalError($code, "\"$store\": " . $error->getMessage(), $remedy);
+}
+
+/** Writes the id in place, so that whoever watches the file wakes; the file must be a regular one and no link. */
+function file_signal_wake(string $signal, string $store, string $id): bool
+{
+    if (is_link(dirname($signal))) {
+        return false;
+    }
+    clearstatcache(true, $signal);
+    $seen = @lstat($signal) ?: file_signal_create($signal, $store);
+    if (!$seen) {
+        // Without its folder nobody watches: whoever begins to makes both.
+        return !is_dir(dirname($signal));
+    }
+    if (($seen['mode'] & 0170000) !== 0100000 || !($file = @fopen($signal, 'r+b'))) {
+        return false;
+    }
+    $opened = fstat($file);
+    $same = $opened['ino'] === $seen['ino'] && $opened['dev'] === $seen['dev'];
+    $written = $same && fwrite($file, str_pad($id, 47) . "\n") === 48;
+    fclose($file);
+    return $written;
+}
+
+/** With the rights of the store, so that whoever may read that may also read and write this. */
+function file_signal_create(string $signal, string $store)
+{
+    if (!($file = @fopen($signal, 'xb'))) {
+        return @lstat($signal);
+    }
+    fclose($file);
+    $root = function_exists('posix_geteuid') && posix_geteuid() === 0;
+    if ((filegroup($signal) === filegroup($store) || @chgrp($signal, filegroup($store)))
+        && (!$root || @chown($signal, fileowner($store))) && @chmod($signal, fileperms($store) & 0666)) {
+        clearstatcache(true, $signal);
+        return lstat($signal);
+    }
+    unlink($signal);
+    return false;
+}
+
+/** `php file-signal.php KEY [JSON|-]`: prints the id. Exit codes: 0 stored, 1 failed, 2 bad input, 3 busy. */
+function file_signal_main(array $words): int
+{
+    $usage = 'usage: php file-signal.php KEY [JSON|-] [--event NAME] [--dedupe ID] [--root FOLDER]';
+    $given = [];
+    $options = [];
+    while ($words) {
+        $word = array_shift($words);
+        if (!preg_match('/^--(\w*)(?:=(.*))?$/Ds', $word, $match)) {
+            $given[] = $word;
+        } elseif (in_array($match[1], ['event', 'dedupe', 'root'], true) && (isset($match[2]) || $words)) {
+            $options[$match[1]] = $match[2] ?? array_shift($words);
+        } else {
+            $given = [];
+            break;
+        }
+    }
+    if (count($given) < 1 || count($given) > 2) {
+        fwrite(STDERR, "$usage\n");
+        return 2;
+    }
+    $json = $given[1] ?? 'null';
+    try {
+        $json = $json === '-' ? stream_get_contents(STDIN) : $json;
+        echo file_signal_json($given[0], $json, $options), "\n";
+        return 0;
+    } catch (FileSignalError $error) {
+        fwrite(STDERR, $error->getMessage() . "\n");
+        $bad = ['KEY_INVALID', 'EVENT_INVALID', 'DEDUPE_INVALID', 'PAYLOAD_INVALID', 'PAYLOAD_TOO_LARGE', 'OPTION_INVALID'];
+        return $error->getCode() === 'STORE_BUSY' ? 3 : (in_array($error->getCode(), $bad, true) ? 2 : 1);
+    }
+}
+
+if (PHP_SAPI === 'cli' && isset($argv) && realpath($_SERVER['SCRIPT_FILENAME']) === __FILE__) {
+    exit(file_signal_main(array_slice($argv, 1)));
+}

@@ -1,0 +1,203 @@
+#!/bin/sh
+# Publishes events for file-signal from a shell, with the tool sqlite3. Copy this one file.
+#
+#     file-signal.sh orders '{"id":7}' --event created --root /home/me/app
+#
+#     . ./file-signal.sh
+#     file_signal orders '{"id":7}'
+#
+# It prints the event's id. Exit codes: 0 stored, 1 failed, 2 bad input, 3 busy; then nothing is stored.
+# The root is the folder of the Node app's package.json: --root, or FILE_SIGNAL_ROOT. The store must exist;
+# file-signal makes it. FILE_SIGNAL_WAIT is how many milliseconds to wait for a busy store (5000).
+# What happens here and why: docs/protocol.md.
+
+# The body stands in parentheses, a subshell: it may exit and name things without touching its caller.
+file_signal() (
+  usage='usage: file-signal.sh KEY [JSON|-] [--event NAME] [--dedupe ID] [--root FOLDER]'
+  elsewhere="point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
+
+  fail() { # EXIT_CODE CODE WHAT REMEDY
+    printf '%s: %s; %s.\n' "$2" "$3" "$4" >&2
+    exit "$1"
+  }
+
+  read_words() {
+    key='' json=null event='' dedupe='' root=${FILE_SIGNAL_ROOT:-} given=0
+    while [ $# -gt 0 ]; do
+      case $1 in
+        --event | --dedupe | --root)
+          [ -n "${2:-}" ] || fail 2 OPTION_INVALID "$1 has no value" "$usage"
+          case $1 in
+            --event) event=$2 ;;
+            --dedupe) dedupe=$2 ;;
+            --root) root=$2 ;;
+          esac
+          shift
+          ;;
+        --*) fail 2 OPTION_INVALID "option $1 is unknown" "$usage" ;;
+        *)
+          given=$((given + 1))
+          [ $given != 1 ] || key=$1
+          [ $given != 2 ] || json=$1
+          ;;
+      esac
+      shift
+    done
+    [ $given = 1 ] || [ $given = 2 ] || fail 2 OPTION_INVALID "$given words were given" "$usage"
+  }
+
+  # Of stdin, each byte with a space before it and one at the end.
+  hex() {
+    od -An -v -tx1 | tr -s ' \n' ' '
+  }
+
+  # Text goes into SQL as its bytes in hexadecimal: no quoting can go wrong, and nothing be injected.
+  literal() { # HEX
+    printf "CAST(x'%s' AS TEXT)" "$(printf %s "$1" | tr -d ' ')"
+  }
+
+  name_literal() { # CODE WHAT NAME
+    bytes=$(printf %s "$3" | hex)
+    length=$(printf %s "$3" | iconv -f UTF-8 -t UTF-32BE 2>/dev/null | wc -c)
+    printf %s "$3" | iconv -f UTF-8 -t UTF-32BE >/dev/null 2>&1 || length=0
+    case $bytes in
+      *' '[01]?' '* | *' 7f '* | *' c2 '[89]?' '*) length=0 ;;
+    esac
+    [ "$length" -ge 4 ] && [ "$length" -le 800 ] || fail 2 "$1" \
+      "$2 \"$(printf %.60s "$3" | tr -d '\001-\037\177')\" is not allowed" \
+      'use 1 to 200 characters of UTF-8 without control characters'
+    literal "$bytes"
+  }
+
+  check_event() {
+    case $event in
+      open | error | ready | reset | end | hello)
+        fail 2 EVENT_INVALID "event name \"$event\" is reserved" 'use another'
+        ;;
+    esac
+  }
+
+  payload_literal() {
+    if [ "$json" = - ]; then bytes=$(hex); else bytes=$(printf %s "$json" | hex); fi
+    size=$((${#bytes} / 3))
+    [ $size -le 1048576 ] || fail 2 PAYLOAD_TOO_LARGE \
+      "the payload is $size bytes as JSON, the limit is 1048576" 'send an id and let the browser fetch the rest'
+    text=$(literal "$bytes")
+    # Tools of before 2022 may lack json_valid(); there a payload is taken as it is.
+    [ "$(printf 'SELECT json_valid(%s);' "$text" | query :memory:)" != 0 ] || fail 2 PAYLOAD_INVALID \
+      'the payload is not JSON' "write JSON, with text in double quotes: '\"hello\"'"
+    printf %s "$text"
+  }
+
+  # Nothing depends on the working directory: cron starts in $HOME.
+  find_paths() {
+    store=${FILE_SIGNAL_DATABASE:-data/sse_payloads.sqlite} folder=${FILE_SIGNAL_DIR:-tmp/sse_signals}
+    if [ "${store#/}" = "$store" ] || [ "${folder#/}" = "$folder" ]; then
+      root=$(CDPATH='' cd -- "${root:-/dev/null}" 2>/dev/null && pwd -P) || fail 1 ROOT_UNKNOWN \
+        'the root is no folder' "set FILE_SIGNAL_ROOT to the folder of the Node app's package.json"
+    fi
+    [ "${store#/}" != "$store" ] || store=$root/$store
+    [ "${folder#/}" != "$folder" ] || folder=$root/$folder
+    stem=${store##*/}
+    case $stem in
+      sse_payloads.sqlite) stem=events ;;
+      events | events.*) stem=events-store ;;
+      *) stem=${stem%.*} ;;
+    esac
+    signal=$folder/$stem.signal
+  }
+
+  query() { # DATABASE; the SQL comes from stdin, errors go where the rows go
+    sqlite3 -batch -bail -noheader -list -init /dev/null -cmd ".timeout ${FILE_SIGNAL_WAIT:-5000}" "$1" 2>&1
+  }
+
+  check_store() {
+    for file in "$store" "$store-wal" "$store-shm"; do
+      if [ -h "$file" ] || { [ -e "$file" ] && ! [ -f "$file" ]; }; then
+        fail 1 PATH_UNSAFE "\"$file\" is a link or no regular file" 'remove what stands there'
+      fi
+    done
+    [ -f "$store" ] || fail 1 STORE_MISSING "no store at \"$store\", or this user may not enter its folder" \
+      'let file-signal make it, in the folder of the Node app: npx file-signal stats'
+    marks=$(printf 'PRAGMA application_id; PRAGMA user_version; PRAGMA journal_mode;' | query "$store" | tr '\n' ' ')
+    case $marks in
+      '1179871591 1 wal ') synchronous=NORMAL ;;
+      '1179871591 1 '*) synchronous=FULL ;;
+      '1179871591 '[0-9]*) fail 1 STORE_NEWER "\"$store\" has another schema, this file knows 1" \
+        'copy the file anew from your version of file-signal' ;;
+      *rror*) refuse "$marks" ;;
+      *) fail 1 STORE_FOREIGN "\"$store\" is no store of file-signal" "$elsewhere" ;;
+    esac
+  }
+
+  insert() {
+    known="SELECT n FROM dedupes WHERE key = $key_sql AND dedupe = $dedupe_sql"
+    boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+    # A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
+    cat <<SQL
+${boot:+PRAGMA synchronous = $synchronous;}
+BEGIN IMMEDIATE;
+UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events' AND '$boot' <> ''
+  AND EXISTS (SELECT 1 FROM meta WHERE name = 'boot' AND value <> '$boot');
+UPDATE meta SET value = '$boot' WHERE name = 'boot' AND '$boot' <> '';
+INSERT INTO events (key, event, payload)
+  SELECT $key_sql, $event_sql, $payload_sql WHERE NOT EXISTS ($known);
+INSERT INTO dedupes (n, key, dedupe)
+  SELECT last_insert_rowid(), $key_sql, $dedupe_sql WHERE $dedupe_sql IS NOT NULL AND NOT EXISTS ($known);
+SELECT epoch || '-' || coalesce(($known), last_insert_rowid()) FROM standing;
+COMMIT;
+SQL
+  }
+
+  refuse() { # what sqlite3 printed
+    what="\"$store\": $(printf %s "$1" | head -n 1)"
+    case $1 in
+      *locked*) fail 3 STORE_BUSY "$what" \
+        'end the program that keeps a transaction open on the store; nothing was stored, so signal again' ;;
+      *readonly* | *'unable to open'*) fail 1 STORE_UNWRITABLE "$what" \
+        'run this as the user of the Node app, or give both one group' ;;
+      *' full'*) fail 1 STORE_FULL "$what" 'free some space; nothing was stored, so signal again' ;;
+      *'not a database'*) fail 1 STORE_FOREIGN "$what" "$elsewhere" ;;
+      *) fail 1 STORE_FAILED "$what" 'the event was not stored' ;;
+    esac
+  }
+
+  # Writes the id in place, so that whoever watches the file wakes; the file must be a regular one and no link.
+  # Without its folder nobody watches: whoever begins to makes both.
+  wake() {
+    [ -d "$folder" ] || return 0
+    [ -e "$signal" ] || [ -h "$signal" ] || create_signal
+    [ ! -h "$folder" ] && [ ! -h "$signal" ] && [ -f "$signal" ] && printf '%-47s\n' "$id" 1<>"$signal"
+  }
+
+  # With the rights of the store, so that whoever may read that may also read and write this.
+  create_signal() {
+    (umask 077 && set -C && : >"$signal") || return 0
+    if [ "$(id -u)" = 0 ]; then chown --reference="$store" "$signal"; else chgrp --reference="$store" "$signal"; fi &&
+      chmod --reference="$store" "$signal" || rm -f "$signal"
+  }
+
+  for tool in sqlite3 iconv od; do
+    command -v "$tool" >/dev/null || fail 1 TOOL_MISSING "there is no $tool here" \
+      'install it, or use the command: npx file-signal signal'
+  done
+  read_words "$@"
+  key_sql=$(name_literal KEY_INVALID key "$key") || exit
+  event_sql=NULL dedupe_sql=NULL
+  if [ -n "$event" ]; then
+    check_event
+    event_sql=$(name_literal EVENT_INVALID 'event name' "$event") || exit
+  fi
+  [ -z "$dedupe" ] || dedupe_sql=$(name_literal DEDUPE_INVALID 'dedupe key' "$dedupe") || exit
+  payload_sql=$(payload_literal) || exit
+  find_paths
+  check_store
+  id=$(insert | query "$store") || refuse "$id"
+  # The event is stored, and readers find it by themselves a moment later: no reason to fail.
+  wake 2>/dev/null || echo "SIGNAL_FAILED: \"$signal\" cannot be written; make it a regular file that this user may write." >&2
+  printf '%s\n' "$id"
+)
+
+case ${0##*/} in
+  file-signal.sh) file_signal "$@" ;;
+esac

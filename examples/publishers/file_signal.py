@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""Publishes events for file-signal from Python 3.6 or later. Copy this one file.
+
+    import file_signal
+    file_signal.signal('orders', {'id': 7, 'total': 12.5})
+
+    python3 file_signal.py orders '{"id":7}' --event created --root /home/me/app
+
+The root is the folder of the Node app's package.json: the argument, or FILE_SIGNAL_ROOT. The store must exist;
+file-signal makes it. What happens here and why: docs/protocol.md.
+"""
+
+import argparse
+import json
+import os
+import sqlite3
+import stat
+import sys
+import warnings
+from urllib.parse import quote
+
+APPLICATION_ID = 0x46536967
+RESERVED = ('open', 'error', 'ready', 'reset', 'end', 'hello')
+POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
+BAD_INPUT = ('KEY_INVALID', 'EVENT_INVALID', 'DEDUPE_INVALID', 'PAYLOAD_INVALID', 'PAYLOAD_TOO_LARGE')
+
+
+class FileSignalError(Exception):
+    """`code` is a word such as STORE_BUSY, and begins the message."""
+
+    def __init__(self, code, what, remedy):
+        super().__init__('{}: {}; {}.'.format(code, what, remedy))
+        self.code = code
+
+
+def signal(key, payload=None, event=None, dedupe=None, root=None, wait=5.0):
+    """Stores one event and wakes those who wait for it. Returns its id, <epoch>-<n>.
+
+    `payload` is anything that JSON can hold, `event` its SSE event name; `dedupe` stores one event however often
+    this is called; `wait` is how many seconds to wait for a busy store. Raises FileSignalError; nothing is stored then.
+    """
+    try:
+        text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(',', ':'))
+        size = len(text.encode('utf-8'))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FileSignalError('PAYLOAD_INVALID', 'the payload has no JSON form ({})'.format(error),
+                              'pass what json.dumps keeps whole') from error
+    if size > 1048576:
+        raise FileSignalError('PAYLOAD_TOO_LARGE', 'the payload is {} bytes as JSON, the limit is 1048576'.format(size),
+                              'send an id and let the browser fetch the rest')
+    check_name('KEY_INVALID', 'key', key)
+    if event is not None:
+        check_name('EVENT_INVALID', 'event name', event)
+        if event in RESERVED:
+            raise FileSignalError('EVENT_INVALID', 'event name "{}" is reserved'.format(event), 'use another')
+    if dedupe is not None:
+        check_name('DEDUPE_INVALID', 'dedupe key', dedupe)
+    store, file = paths(root)
+    number, stored = insert(store, (key, event, text), dedupe, wait)
+    if stored:
+        try:
+            wake(file, store, number)
+        except OSError as error:
+            # The event is stored, and readers find it by themselves a moment later: no reason to fail.
+            warnings.warn('SIGNAL_FAILED: "{}" cannot be written ({}); make it a regular file that this user '
+                          'may write.'.format(file, error.strerror))
+    return number
+
+
+def check_name(code, what, name):
+    if isinstance(name, str) and 1 <= len(name) <= 200:
+        if not any(c < ' ' or '\x7f' <= c <= '\x9f' or '\ud800' <= c <= '\udfff' for c in name):
+            return
+    shown = ascii(name)
+    shown = shown if len(shown) <= 60 else shown[:60] + '...'
+    raise FileSignalError(code, '{} {} is not allowed'.format(what, shown),
+                          'use 1 to 200 characters without control characters')
+
+
+def paths(root):
+    """The store and its signal file. Nothing depends on the working directory: cron starts in $HOME."""
+    root = root or os.environ.get('FILE_SIGNAL_ROOT') or ''
+    database = os.environ.get('FILE_SIGNAL_DATABASE') or 'data/sse_payloads.sqlite'
+    directory = os.environ.get('FILE_SIGNAL_DIR') or 'tmp/sse_signals'
+    if not (os.path.isabs(database) and os.path.isabs(directory)):
+        if not os.path.isdir(root):
+            raise FileSignalError('ROOT_UNKNOWN', 'the root is "{}", which is no folder'.format(root),
+                                  "set FILE_SIGNAL_ROOT to the folder of the Node app's package.json")
+        root = os.path.realpath(root)
+    name = os.path.basename(database)
+    stem = 'events' if name == 'sse_payloads.sqlite' else os.path.splitext(name)[0]
+    if stem == 'events' and name != 'sse_payloads.sqlite':
+        stem = 'events-store'
+    return os.path.join(root, database), os.path.join(root, directory, stem + '.signal')
+
+
+def insert(store, row, dedupe, wait):
+    """Returns the event's id, and whether it was stored just now."""
+    for suffix in ('', '-wal', '-shm'):
+        try:
+            if not stat.S_ISREG(os.lstat(store + suffix).st_mode):
+                raise FileSignalError('PATH_UNSAFE', '"{}{}" is a link or no regular file'.format(store, suffix),
+                                      'remove what stands there')
+        except OSError as error:
+            if suffix == '':
+                raise FileSignalError('STORE_MISSING', 'no store at "{}" ({})'.format(store, error.strerror),
+                                      'let file-signal make it, in the folder of the Node app: npx file-signal stats')
+    db = None
+    try:
+        db = sqlite3.connect('file:{}?mode=rw'.format(quote(store)), uri=True, timeout=wait, isolation_level=None)
+        boot = boot_id()
+        if boot is not None and db.execute('PRAGMA journal_mode').fetchone()[0] == 'wal':
+            db.execute('PRAGMA synchronous = NORMAL')
+        db.execute('BEGIN IMMEDIATE')
+        check_store(db, store)
+        result = insert_row(db, row, dedupe, boot)
+        db.execute('COMMIT')
+        return result
+    except sqlite3.Error as error:
+        raise fault(error, store) from error
+    finally:
+        if db is not None:
+            db.close()
+
+
+def check_store(db, store):
+    if db.execute('PRAGMA application_id').fetchone()[0] != APPLICATION_ID:
+        raise FileSignalError('STORE_FOREIGN', '"{}" is no store of file-signal'.format(store),
+                              POINT_ELSEWHERE)
+    version = db.execute('PRAGMA user_version').fetchone()[0]
+    if version != 1:
+        raise FileSignalError('STORE_NEWER', '"{}" has schema {}, this file knows 1'.format(store, version),
+                              'copy the file anew from your version of file-signal')
+
+
+def insert_row(db, row, dedupe, boot):
+    # A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
+    known = db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
+    if boot is not None and known is not None and known[0] != boot:
+        db.execute("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'")
+        db.execute("UPDATE meta SET value = ? WHERE name = 'boot'", (boot,))
+    epoch = db.execute('SELECT epoch FROM standing').fetchone()[0]
+    if dedupe is not None:
+        first = db.execute('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', (row[0], dedupe)).fetchone()
+        if first is not None:
+            return '{}-{}'.format(epoch, first[0]), False
+    n = db.execute('INSERT INTO events (key, event, payload) VALUES (?, ?, ?)', row).lastrowid
+    if dedupe is not None:
+        db.execute('INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)', (n, row[0], dedupe))
+    return '{}-{}'.format(epoch, n), True
+
+
+def boot_id():
+    """Names this run of the machine; None where the system has no such thing."""
+    try:
+        with open('/proc/sys/kernel/random/boot_id') as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def fault(error, store):
+    # Python tells SQLite's number only since 3.11.
+    text = str(error)
+    what = '"{}": {}'.format(store, text)
+    if 'locked' in text:
+        return FileSignalError('STORE_BUSY', what, 'end the program that keeps a transaction open on the store; '
+                               'nothing was stored, so signal again')
+    if 'readonly' in text or 'unable to open' in text or 'access permission' in text:
+        return FileSignalError('STORE_UNWRITABLE', what, 'run this as the user of the Node app, or give both one group')
+    if 'full' in text:
+        return FileSignalError('STORE_FULL', what, 'free some space; nothing was stored, so signal again')
+    if 'not a database' in text:
+        return FileSignalError('STORE_FOREIGN', what, POINT_ELSEWHERE)
+    return FileSignalError('STORE_FAILED', what, 'the event was not stored')
+
+
+def wake(path, store, number):
+    """Writes the id in place, so that whoever watches the file wakes; the file must be a regular one and no link."""
+    folder = os.path.dirname(path)
+    if os.path.islink(folder):
+        raise OSError(0, 'its folder is a link')
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        try:
+            file = os.open(path, flags)
+        except FileNotFoundError:
+            create(path, store)
+            file = os.open(path, flags)
+    except FileNotFoundError:
+        # Without its folder nobody watches: whoever begins to makes both.
+        return
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(0, 'it is no regular file')
+        os.write(file, '{:<47}\n'.format(number).encode('ascii'))
+    finally:
+        os.close(file)
+
+
+def create(path, store):
+    """With the rights of the store, so that whoever may read that may also read and write this."""
+    like = os.stat(store)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        return
+    try:
+        os.fchown(file, like.st_uid if os.geteuid() == 0 else -1, like.st_gid)
+        os.fchmod(file, like.st_mode & 0o666)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(file)
+
+
+def main():
+    parser = argparse.ArgumentParser(description='Publishes one event for file-signal and prints its id.',
+                                     epilog='Exit codes: 0 stored, 1 failed, 2 bad input, 3 busy.')
+    parser.add_argument('key', metavar='KEY', type=utf8)
+    parser.add_argument('json', metavar='JSON', type=utf8, nargs='?', default='null',
+                        help='the payload; - reads it from stdin')
+    parser.add_argument('--event', metavar='NAME', type=utf8)
+    parser.add_argument('--dedupe', metavar='ID', type=utf8)
+    parser.add_argument('--root', metavar='FOLDER')
+    given = parser.parse_args()
+    try:
+        print(signal(given.key, parse(given.json), given.event, given.dedupe, given.root))
+    except FileSignalError as error:
+        print(error, file=sys.stderr)
+        return 2 if error.code in BAD_INPUT else 3 if error.code == 'STORE_BUSY' else 1
+    return 0
+
+
+def utf8(argument):
+    """Cron sets no locale, and old Pythons then take arguments for ASCII."""
+    return os.fsencode(argument).decode('utf-8', 'surrogateescape')
+
+
+def parse(text):
+    try:
+        if text == '-':
+            text = sys.stdin.buffer.read().decode('utf-8')
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileSignalError('PAYLOAD_INVALID', 'the payload is not JSON ({})'.format(error),
+                              'write JSON, with text in double quotes: \'"hello"\'') from error
+
+
+if __name__ == '__main__':
+    sys.exit(main())

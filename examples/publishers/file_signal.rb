@@ -1,0 +1,270 @@
+#!/usr/bin/env ruby
+# frozen_string_literal: true
+
+# Publishes events for file-signal from Ruby 2.5 or later with the gem sqlite3. Copy this one file.
+#
+#     require_relative 'file_signal'
+#     FileSignal.signal('orders', { id: 7, total: 12.5 })
+#
+#     ruby file_signal.rb orders '{"id":7}' --event created --root /home/me/app
+#
+# The root is the folder of the Node app's package.json: the argument, or FILE_SIGNAL_ROOT. The store must exist;
+# file-signal makes it. What happens here and why: docs/protocol.md.
+
+require 'json'
+require 'sqlite3'
+
+module FileSignal
+  APPLICATION_ID = 0x46536967
+  RESERVED = %w[open error ready reset end hello].freeze
+  BAD_INPUT = %w[KEY_INVALID EVENT_INVALID DEDUPE_INVALID PAYLOAD_INVALID PAYLOAD_TOO_LARGE].freeze
+  CONTROL = /[\u0000-\u001f\u007f-\u009f]/.freeze
+  POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
+
+  # `code` is a word such as STORE_BUSY, and begins the message.
+  class Error < StandardError
+    attr_reader :code
+
+    def initialize(code, what, remedy)
+      super("#{code}: #{what}; #{remedy}.")
+      @code = code
+    end
+  end
+
+  module_function
+
+  # Stores one event and wakes those who wait for it. Returns its id, <epoch>-<n>.
+  #
+  # `payload` is anything that JSON can hold, `event` its SSE event name; `dedupe` stores one event however often
+  # this is called; `wait` is how many seconds to wait for a busy store. Raises FileSignal::Error; nothing is
+  # stored then.
+  def signal(key, payload = nil, event: nil, dedupe: nil, root: nil, wait: 5)
+    row = [check_name('KEY_INVALID', 'key', key), check_event(event), encode(payload)]
+    dedupe = check_name('DEDUPE_INVALID', 'dedupe key', dedupe) unless dedupe.nil?
+    store, file = paths(root)
+    id, stored = insert(store, row, dedupe, wait)
+    begin
+      wake(file, store, id) if stored
+    rescue SystemCallError => e
+      # The event is stored, and readers find it by themselves a moment later: no reason to fail.
+      warn "SIGNAL_FAILED: \"#{file}\" cannot be written (#{e.message}); " \
+           'make it a regular file that this user may write.'
+    end
+    id
+  end
+
+  def check_name(code, what, name)
+    # A string in another encoding would be stored as a blob.
+    text = name.dup.force_encoding('UTF-8') if name.is_a?(String) && name.encoding == Encoding::BINARY
+    text ||= name.is_a?(String) ? name.encode('UTF-8') : name
+    if text.is_a?(String) && text.valid_encoding? && text.length.between?(1, 200) && text !~ CONTROL
+      return text
+    end
+
+    raise EncodingError
+  rescue EncodingError
+    shown = name.inspect
+    shown = "#{shown[0, 60]}..." if shown.length > 60
+    raise Error.new(code, "#{what} #{shown} is not allowed", 'use 1 to 200 characters without control characters')
+  end
+
+  def check_event(event)
+    return nil if event.nil?
+
+    event = check_name('EVENT_INVALID', 'event name', event)
+    return event unless RESERVED.include?(event)
+
+    raise Error.new('EVENT_INVALID', "event name \"#{event}\" is reserved", 'use another')
+  end
+
+  def encode(payload)
+    json = JSON.generate(payload)
+    # Old versions of the gem let broken text pass.
+    raise JSON::GeneratorError, 'text that is not UTF-8' unless json.encode('UTF-8').valid_encoding?
+    return json if json.bytesize <= 1_048_576
+
+    raise Error.new('PAYLOAD_TOO_LARGE', "the payload is #{json.bytesize} bytes as JSON, the limit is 1048576",
+                    'send an id and let the browser fetch the rest')
+  rescue JSON::JSONError, EncodingError => e
+    raise Error.new('PAYLOAD_INVALID', "the payload has no JSON form (#{e.message[0, 200]})",
+                    'pass what JSON.generate keeps whole')
+  end
+
+  # The store and its signal file. Nothing depends on the working directory: cron starts in $HOME.
+  def paths(root)
+    root = root || ENV['FILE_SIGNAL_ROOT'] || ''
+    database = given('FILE_SIGNAL_DATABASE') || 'data/sse_payloads.sqlite'
+    directory = given('FILE_SIGNAL_DIR') || 'tmp/sse_signals'
+    unless database.start_with?('/') && directory.start_with?('/')
+      unless File.directory?(root)
+        raise Error.new('ROOT_UNKNOWN', "the root is \"#{root}\", which is no folder",
+                        "set FILE_SIGNAL_ROOT to the folder of the Node app's package.json")
+      end
+      root = File.realpath(root)
+    end
+    stem = File.basename(database, '.*')
+    stem = { 'events' => 'events-store' }.fetch(stem, stem)
+    stem = 'events' if File.basename(database) == 'sse_payloads.sqlite'
+    [File.absolute_path(database, root), File.join(File.absolute_path(directory, root), "#{stem}.signal")]
+  end
+
+  def given(name)
+    ENV[name] unless ENV[name].to_s.empty?
+  end
+
+  # Returns the event's id, and whether it was stored just now.
+  def insert(store, row, dedupe, wait)
+    check_files(store)
+    db = SQLite3::Database.new(store, readwrite: true)
+    db.busy_timeout((wait * 1000).round)
+    boot = boot_id
+    db.execute('PRAGMA synchronous = NORMAL') if boot && db.get_first_value('PRAGMA journal_mode') == 'wal'
+    db.execute('BEGIN IMMEDIATE')
+    check_store(db, store)
+    result = insert_row(db, row, dedupe, boot)
+    db.execute('COMMIT')
+    result
+  rescue SQLite3::Exception => e
+    raise fault(e, store)
+  ensure
+    # It cannot be closed in the middle of a transaction where statements are open.
+    db.rollback if db&.transaction_active?
+    db&.close
+  end
+
+  def check_files(store)
+    [store, "#{store}-wal", "#{store}-shm"].each do |file|
+      next if File.lstat(file).file?
+
+      raise Error.new('PATH_UNSAFE', "\"#{file}\" is a link or no regular file", 'remove what stands there')
+    rescue SystemCallError => e
+      next unless file == store
+
+      raise Error.new('STORE_MISSING', "no store at \"#{store}\" (#{e.message})",
+                      'let file-signal make it, in the folder of the Node app: npx file-signal stats')
+    end
+  end
+
+  def check_store(db, store)
+    if db.get_first_value('PRAGMA application_id') != APPLICATION_ID
+      raise Error.new('STORE_FOREIGN', "\"#{store}\" is no store of file-signal", POINT_ELSEWHERE)
+    end
+
+    version = db.get_first_value('PRAGMA user_version')
+    return if version == 1
+
+    raise Error.new('STORE_NEWER', "\"#{store}\" has schema #{version}, this file knows 1",
+                    'copy the file anew from your version of file-signal')
+  end
+
+  def insert_row(db, row, dedupe, boot)
+    # A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
+    known = db.get_first_value("SELECT value FROM meta WHERE name = 'boot'")
+    if boot && known && known != boot
+      db.execute("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'")
+      db.execute("UPDATE meta SET value = ? WHERE name = 'boot'", [boot])
+    end
+    epoch = db.get_first_value('SELECT epoch FROM standing')
+    first = dedupe && db.get_first_value('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', [row[0], dedupe])
+    return ["#{epoch}-#{first}", false] if first
+
+    db.execute('INSERT INTO events (key, event, payload) VALUES (?, ?, ?)', row)
+    n = db.last_insert_row_id
+    db.execute('INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)', [n, row[0], dedupe]) if dedupe
+    ["#{epoch}-#{n}", true]
+  end
+
+  # Names this run of the machine; nil where the system has no such thing.
+  def boot_id
+    File.read('/proc/sys/kernel/random/boot_id').strip
+  rescue SystemCallError
+    nil
+  end
+
+  def fault(error, store)
+    what = "\"#{store}\": #{error.message}"
+    case error
+    when SQLite3::BusyException, SQLite3::LockedException
+      Error.new('STORE_BUSY', what, 'end the program that keeps a transaction open on the store; ' \
+                                    'nothing was stored, so signal again')
+    when SQLite3::ReadOnlyException, SQLite3::CantOpenException, SQLite3::PermissionException
+      Error.new('STORE_UNWRITABLE', what, 'run this as the user of the Node app, or give both one group')
+    when SQLite3::FullException
+      Error.new('STORE_FULL', what, 'free some space; nothing was stored, so signal again')
+    when SQLite3::NotADatabaseException
+      Error.new('STORE_FOREIGN', what, POINT_ELSEWHERE)
+    else
+      Error.new('STORE_FAILED', what, 'the event was not stored')
+    end
+  end
+
+  # Writes the id in place, so that whoever watches the file wakes; the file must be a regular one and no link.
+  def wake(path, store, id)
+    raise Errno::ELOOP, 'its folder is a link' if File.symlink?(File.dirname(path))
+    # Without its folder nobody watches: whoever begins to makes both.
+    return unless File.directory?(File.dirname(path))
+
+    create(path, store) unless File.exist?(path) || File.symlink?(path)
+    File.open(path, File::WRONLY | File::NOFOLLOW | File::NONBLOCK) do |file|
+      raise Errno::EINVAL, 'no regular file' unless file.stat.file?
+
+      file.syswrite("#{id.ljust(47)}\n")
+    end
+  end
+
+  # With the rights of the store, so that whoever may read that may also read and write this.
+  def create(path, store)
+    like = File.stat(store)
+    File.open(path, File::WRONLY | File::CREAT | File::EXCL | File::NOFOLLOW, 0o600) do |file|
+      file.chown(Process.euid.zero? ? like.uid : nil, like.gid)
+      file.chmod(like.mode & 0o666)
+    rescue SystemCallError
+      File.unlink(path)
+      raise
+    end
+  rescue Errno::EEXIST
+    nil
+  end
+
+  # `ruby file_signal.rb KEY [JSON|-]`: prints the id. Exit codes: 0 stored, 1 failed, 2 bad input, 3 busy.
+  def main(words)
+    given, options = read_words(words)
+    unless given
+      warn 'usage: ruby file_signal.rb KEY [JSON|-] [--event NAME] [--dedupe ID] [--root FOLDER]'
+      return 2
+    end
+    puts signal(given[0], parse(given.fetch(1, 'null')), **options)
+    0
+  rescue Error => e
+    warn e.message
+    return 2 if BAD_INPUT.include?(e.code)
+
+    e.code == 'STORE_BUSY' ? 3 : 1
+  end
+
+  def read_words(words)
+    given = []
+    options = {}
+    until words.empty?
+      word = words.shift
+      next given << word unless word.start_with?('--')
+
+      name, value = word.delete_prefix('--').split('=', 2)
+      value ||= words.shift
+      return nil unless %w[event dedupe root].include?(name) && value
+
+      options[name.to_sym] = value
+    end
+    [given, options] if given.length.between?(1, 2)
+  end
+
+  def parse(text)
+    text = $stdin.read if text == '-'
+    JSON.parse(text.dup.force_encoding('UTF-8'))
+  rescue JSON::ParserError, EncodingError => e
+    raise Error.new('PAYLOAD_INVALID', "the payload is not JSON (#{e.message[0, 200]})",
+                    'write JSON, with text in double quotes: \'"hello"\'')
+  end
+end
+
+exit FileSignal.main(ARGV.dup) if $PROGRAM_NAME == __FILE__
