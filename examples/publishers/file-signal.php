@@ -271,8 +271,10 @@ function file_signal_main(array $words): int
         return 0;
     } catch (FileSignalError $error) {
         fwrite(STDERR, $error->getMessage() . "\n");
-        $bad = ['KEY_INVALID', 'EVENT_INVALID', 'DEDUPE_INVALID', 'PAYLOAD_INVALID', 'PAYLOAD_TOO_LARGE', 'OPTION_INVALID'];
-        return $error->getCode() === 'STORE_BUSY' ? 3 : (in_array($error->getCode(), $bad, true) ? 2 : 1);
+        if ($error->getCode() === 'STORE_BUSY') {
+            return 3;
+        }
+        return preg_match('/^(KEY|EVENT|DEDUPE|PAYLOAD|OPTION)_/', $error->getCode()) ? 2 : 1;
     }
 }
 

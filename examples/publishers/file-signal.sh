@@ -83,6 +83,8 @@ file_signal() (
     [ $size -le 1048576 ] || fail 2 PAYLOAD_TOO_LARGE \
       "the payload is $size bytes as JSON, the limit is 1048576" 'send an id and let the browser fetch the rest'
     text=$(literal "$bytes")
+    printf 'SELECT %s;' "$text" | query :memory: | iconv -f UTF-8 -t UTF-8 >/dev/null 2>&1 ||
+      fail 2 PAYLOAD_INVALID 'the payload is not UTF-8' 'write JSON in UTF-8'
     # Tools of before 2022 may lack json_valid(); there a payload is taken as it is.
     [ "$(printf 'SELECT json_valid(%s);' "$text" | query :memory:)" != 0 ] || fail 2 PAYLOAD_INVALID \
       'the payload is not JSON' "write JSON, with text in double quotes: '\"hello\"'"
@@ -194,7 +196,8 @@ SQL
   check_store
   id=$(insert | query "$store") || refuse "$id"
   # The event is stored, and readers find it by themselves a moment later: no reason to fail.
-  wake 2>/dev/null || echo "SIGNAL_FAILED: \"$signal\" cannot be written; make it a regular file that this user may write." >&2
+  wake 2>/dev/null ||
+    echo "SIGNAL_FAILED: \"$signal\" cannot be written; make it a regular file that this user may write." >&2
   printf '%s\n' "$id"
 )
 
