@@ -17,10 +17,23 @@ const PROGRAMS = {
   varnishd: 'varnish',
   caddy: 'caddy',
   lighttpd: 'lighttpd',
+  php: 'php-cli',
+  python3: 'python3',
+  ruby: 'ruby',
+  sqlite3: 'sqlite3',
 }
 
-const missing = Object.keys(PROGRAMS).filter((program) => !isInstalled(program))
-const packages = missing.map((program) => PROGRAMS[program])
+/** What a language needs to open a store: Debian package → a command that succeeds where it is there. */
+const LIBRARIES = {
+  'php-sqlite3': ['php', '-r', 'exit((int) !extension_loaded("pdo_sqlite"));'],
+  'ruby-sqlite3': ['ruby', '-rsqlite3', '-e', ''],
+}
+
+const missing = [
+  ...Object.keys(PROGRAMS).filter((program) => !isInstalled(program)),
+  ...Object.keys(LIBRARIES).filter((library) => !succeeds(LIBRARIES[library])),
+]
+const packages = missing.map((name) => PROGRAMS[name] ?? name)
 if (missing.length > 0 && process.env.CI) install(packages)
 else if (missing.length > 0) {
   console.warn(
@@ -48,6 +61,10 @@ function run([program, ...args]) {
 
 function sudo() {
   return process.getuid?.() === 0 ? [] : ['sudo']
+}
+
+function succeeds([program, ...args]) {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0
 }
 
 /** Servers live in /usr/sbin, which an ordinary user's PATH leaves out. */
