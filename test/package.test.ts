@@ -132,6 +132,10 @@ describe('the package', () => {
       'dist/cli/main.js',
       'nginx/proxy.conf',
       'docs/protocol.md',
+      'examples/publishers/file-signal.php',
+      'examples/publishers/file-signal.sh',
+      'examples/publishers/file_signal.py',
+      'examples/publishers/file_signal.rb',
     ]) {
       expect(paths).to.include(path)
     }
