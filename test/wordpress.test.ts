@@ -163,7 +163,7 @@ describe('the WordPress example', function () {
   it('leaves WordPress at work where the store is gone, and says so in the error log', async () => {
     writeFileSync(join(site, 'wp-config.php'), `<?php define('FILE_SIGNAL_ROOT', '${freshFolder()}');`)
     await post('/order', { status: 'completed' })
-    expect(log).to.match(/file-signal live: STORE_MISSING: no store at/)
+    await until(() => /file-signal live: STORE_MISSING: no store at/.test(log), 'the line in the error log')
   })
 
   it('does nothing when its file is asked for by its address', async () => {
