@@ -24,7 +24,7 @@ describe('the choice of a SQLite driver', () => {
   }
 
   function installed(version: string, binary: object | null): Pick<SqliteFacts, 'betterSqlite3'> {
-    const whole = binary && { path: 'better_sqlite3.node', abi: null, glibc: '2.34', ...binary }
+    const whole = binary && { path: 'better_sqlite3.node', abi: null, glibc: '2.34', hooks: false, ...binary }
     return { betterSqlite3: { version, folder: 'node_modules/better-sqlite3', binary: whole } }
   }
 
@@ -38,6 +38,8 @@ describe('the choice of a SQLite driver', () => {
         remedy: null,
       })
     }
+    const hooked = { node: '26.4.0', abi: 147, ...installed('12.11.1', { abi: 147, hooks: true }) }
+    expect(chooseSqlite(facts('24.21.0', hooked)).driver).to.equal('better-sqlite3')
     for (const node of ['22.22.3', '24.21.0'] as const) {
       expect(chooseSqlite(facts(node, installed('13.2.0', {}))).driver).to.equal('better-sqlite3')
     }
@@ -75,6 +77,18 @@ describe('the choice of a SQLite driver', () => {
       /better-sqlite3@12/,
     ],
     [
+      'one that aborts when objects are collected',
+      facts('24.21.0', installed('12.11.1', { abi: 137, hooks: true })),
+      /would abort Node 24\.21\.0/,
+      /better-sqlite3@13$/,
+    ],
+    [
+      'one that aborts when objects are collected, on an old system',
+      facts('24.21.0', { glibc: '2.28', ...installed('12.11.1', { abi: 137, glibc: '2.28', hooks: true }) }),
+      /would abort Node 24\.21\.0/,
+      /Node 24\.18/,
+    ],
+    [
       'one that needs a newer glibc',
       facts('24.21.0', { glibc: '2.28', ...installed('13.2.0', {}) }),
       /needs glibc 2\.34, this system has 2\.28/,
@@ -104,18 +118,24 @@ describe('the choice of a SQLite driver', () => {
     })
 
     it(`takes none beside ${what} where Node has no SQLite, and says what helps`, () => {
-      const choice = chooseSqlite({ ...given, node: '22.12.0', nodeSqlite: null })
+      const choice = chooseSqlite({ ...given, nodeSqlite: null })
       expect(choice).to.include({ driver: null, version: null })
-      expect(choice.reason).to.match(/and Node 22\.12\.0 has no SQLite of its own$/)
-      expect(choice.remedy).to.match(/ or update Node to 22\.13 or later, which has SQLite built in$/)
+      expect(choice.reason)
+        .to.match(reason)
+        .and.match(/ started without its own SQLite$/)
+      expect(choice.remedy).to.match(remedy)
     })
   }
 
-  it('does not advise an update where Node was started without its SQLite', () => {
-    const choice = chooseSqlite(facts('24.21.0', { nodeSqlite: null }))
+  it('advises an update where Node is too old for both', () => {
+    const choice = chooseSqlite(facts('22.12.0', installed('13.2.0', {})))
     expect(choice.driver).to.equal(null)
-    expect(choice.reason).to.match(/started without its own SQLite$/)
-    expect(choice.remedy).to.equal('run: npm install better-sqlite3@13')
+    expect(choice.reason).to.match(
+      /13\.2\.0 would crash Node 22\.12\.0.* and Node 22\.12\.0 has no SQLite of its own$/,
+    )
+    expect(choice.remedy).to.equal(
+      'run: npm install better-sqlite3@12, or update Node to 22.13 or later, which has SQLite built in',
+    )
   })
 })
 

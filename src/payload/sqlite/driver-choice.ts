@@ -18,10 +18,12 @@ export interface SqliteChoice {
 /** better-sqlite3 13 is built against Node-API 10, which Node has from 22.14 and 23.6 on. */
 const NODE_API_OF_13 = 10
 const NEWEST_KNOWN = 13
+/** The first Node that bears a collected object removing its hook; https://github.com/nodejs/node/issues/65446 */
+const BEARS_HOOKS = '26.4'
 
 /**
- * Chooses a driver from facts alone, and loads nothing: a better-sqlite3 that does not suit this Node kills
- * the process by SIGSEGV at the first database, which nothing can catch.
+ * Chooses a driver from facts alone, and loads nothing: a better-sqlite3 that does not suit this Node kills the
+ * process, 13 by SIGSEGV at the first database, 12 by SIGABRT at some garbage collection. Nothing can catch that.
  */
 export function chooseSqlite(facts: SqliteFacts): SqliteChoice {
   const found = facts.betterSqlite3
@@ -86,6 +88,14 @@ function obstacleOf({ version, binary }: InstalledDriver, facts: SqliteFacts): O
     return {
       reason: `${name} was built for another Node (its ABI is ${binary.abi}, Node ${facts.node} has ${facts.abi})`,
       remedy: REBUILD,
+    }
+  }
+  if (binary.hooks && isVersionBelow(facts.node, BEARS_HOOKS)) {
+    return {
+      reason: `${name} would abort Node ${facts.node} at some garbage collection: it was built with Node 24.19 or later`,
+      remedy: suits13(facts)
+        ? 'run: npm install better-sqlite3@13'
+        : 'build better-sqlite3 12 with Node 24.18, or update Node to 26.4 or later',
     }
   }
   if (binary.glibc !== null && (facts.glibc === null || isVersionBelow(facts.glibc, binary.glibc))) {

@@ -33,6 +33,8 @@ export interface InstalledBinary {
   readonly abi: number | null
   /** The oldest glibc that it runs with, null where it needs none. */
   readonly glibc: string | null
+  /** True where it was built against the headers of Node 24.19 or later, and uses their ObjectWrap. */
+  readonly hooks: boolean
 }
 
 const require = createRequire(import.meta.url)
@@ -89,7 +91,7 @@ function findBinary(folder: string, prebuild: string): InstalledBinary | null {
   const path = places.map((place) => join(folder, place)).find((place) => existsSync(place))
   if (path === undefined) return null
   const bytes = readFileSync(path)
-  return { path, abi: builtForAbi(bytes), glibc: neededGlibc(bytes) }
+  return { path, abi: builtForAbi(bytes), glibc: neededGlibc(bytes), hooks: bytes.includes(HOOK) }
 }
 
 /** From version 13 on. */
@@ -97,6 +99,8 @@ function prebuildName(platform: string, glibc: string | null): string {
   return `prebuilds/${glibc === null ? platform.replace('linux-', 'linuxmusl-') : platform}.node`
 }
 
+/** Since Node 24.19 each wrapped object removes a hook of its own when it is collected. */
+const HOOK = 'RemoveEnvironmentCleanupHook'
 const REGISTER = 'node_register_module_v'
 
 /** A module that is bound to one ABI says so in the name of its entry point. */

@@ -1,0 +1,85 @@
+import { type Cell, cellsOf, runCell, SETUPS } from './cells.js'
+import {
+  buildBetterSqlite3,
+  installBetterSqlite3,
+  installNode,
+  installWithoutBinary,
+  NODE_24,
+  NODES,
+} from './nodes.js'
+
+/**
+ * Tries every SQLite driver on every version of Node, and prints a table: npm run test:drivers [-- NODE...].
+ *
+ * With --install it only fetches what `npm test` uses: Node 24 and better-sqlite3 13.
+ */
+const args = process.argv.slice(2)
+if (args.includes('--install')) {
+  console.log(installNode(NODE_24))
+  console.log(installBetterSqlite3())
+} else {
+  await runAll(NODES.filter((node) => args.length === 0 || args.some((arg) => node.startsWith(arg))))
+}
+
+async function runAll(nodes: readonly string[]): Promise<void> {
+  prepare(nodes)
+  const cells = nodes.flatMap(cellsOf)
+  const results = new Map<Cell, string>()
+  const tested = new Set<string>()
+  const waiting = cells.values()
+  let failures = 0
+
+  async function work(): Promise<void> {
+    for (const cell of waiting) {
+      // The contract once for each driver and Node: what led to the driver makes no difference to it.
+      const pair = `${cell.node} ${cell.outcome === 'better-sqlite3' ? cell.setup : cell.outcome}`
+      const isFirst = !tested.has(pair)
+      tested.add(pair)
+      try {
+        const result = await runCell(cell, isFirst)
+        results.set(cell, result)
+        console.log(`Node ${cell.node}, better-sqlite3 ${cell.setup}: ${result}`)
+      } catch (error) {
+        failures += 1
+        results.set(cell, 'FAILED')
+        console.error(`Node ${cell.node}, better-sqlite3 ${cell.setup}: FAILED, ${(error as Error).message}`)
+      }
+    }
+  }
+
+  await Promise.all([work(), work()])
+  console.log(`\n${table(nodes, cells, results)}\n\n${cells.length - failures} passed, ${failures} failed`)
+  process.exitCode = failures > 0 ? 1 : 0
+}
+
+/** One at a time, so that cells never compile beside one another. */
+function prepare(nodes: readonly string[]): void {
+  console.log('Fetching Node and better-sqlite3; version 12 is compiled once per ABI, a minute each.')
+  installBetterSqlite3()
+  installWithoutBinary()
+  for (const node of ['22.22.3', '24.21.0', ...nodes]) {
+    const begin = performance.now()
+    buildBetterSqlite3(installNode(node))
+    const seconds = (performance.now() - begin) / 1000
+    if (seconds > 5) console.log(`Node ${node} and better-sqlite3 12 for it: ${seconds.toFixed(0)} s`)
+  }
+}
+
+function table(nodes: readonly string[], cells: readonly Cell[], results: ReadonlyMap<Cell, string>): string {
+  const rows = [
+    ['Node', ...SETUPS.map((setup) => `better-sqlite3 ${setup}`)],
+    ...nodes.map((node) => [
+      node,
+      ...cells.filter((cell) => cell.node === node).map((cell) => results.get(cell) ?? ''),
+    ]),
+  ]
+  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0))) ?? []
+  return rows
+    .map((row) =>
+      row
+        .map((text, i) => text.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
