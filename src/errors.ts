@@ -37,7 +37,7 @@ export const ERRORS = {
     remedy: 'set FILE_SIGNAL_ROOT to the folder of your package.json, or pass { root }',
   },
   PATH_UNSAFE: {
-    when: 'the signal directory, the signal file or a file of the store is a symbolic link or not a regular file',
+    when: 'the signal directory, the signal file, a file of the store or one that init would change is a symbolic link or not a regular file',
     remedy: 'remove what stands there, or point FILE_SIGNAL_DIR or FILE_SIGNAL_DATABASE elsewhere',
   },
   SQLITE_MISSING: {
@@ -96,6 +96,10 @@ export const ERRORS = {
   LIBRARY_MISSING: {
     when: 'an optional library is needed and not installed',
     remedy: 'install the package that the message names',
+  },
+  SETUP_FAILED: {
+    when: 'init or uninstall cannot read or change a file or a folder',
+    remedy: 'do what the message says, and run the command again: it goes on where it stopped',
   },
   CLOSED: {
     when: 'an instance is used after close()',

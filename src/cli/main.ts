@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addEnd } from './end.js'
 import { EXIT_HELP, fail, usageError } from './failure.js'
+import { addInit } from './init.js'
 import { addPrune } from './prune.js'
 import { addSignal } from './signal.js'
 import { addStats } from './stats.js'
 import { addTail } from './tail.js'
+import { addUninstall } from './uninstall.js'
 
 const program = new Command('file-signal')
   .description('Signals browsers from the shell: publish events, watch them, look after the store.')
@@ -26,7 +28,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 process.stderr.on('error', () => {})
 
-for (const add of [addSignal, addTail, addEnd, addStats, addPrune]) add(program)
+for (const add of [addSignal, addTail, addEnd, addStats, addPrune, addInit, addUninstall]) add(program)
 
 program.parseAsync().catch((error: unknown) => {
   if (!(error instanceof CommanderError)) return fail(error, process.argv.includes('--json'))

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto'
+
+/** A block of ours in a text: where it stands, and what became of it. */
+export interface FoundBlock {
+  /** `intact`: as it was written. `edited`: its lines were changed. `broken`: a marker is missing or there twice. */
+  readonly state: 'intact' | 'edited' | 'broken'
+  /** From the beginning of the first marker to the end of the last one's line break, in characters. */
+  readonly start: number
+  readonly end: number
+  /** Line numbers of the two, from 1. */
+  readonly lines: readonly [first: number, last: number]
+  /** What stands between the markers, with LF. */
+  readonly body: string
+}
+
+// Bytes as characters: a file in any encoding keeps what it holds.
+const BOM = '\xef\xbb\xbf'
+const MARKER = /(?<=^|^\xef\xbb\xbf)[ \t]*#[ \t]*(BEGIN|END) file-signal(?![\w-]).*$/gm
+const CHECKSUM = / sha256:([0-9a-f]{16})\b/
+
+/**
+ * Puts a body between markers. The first one carries a checksum of the body, so that a block tells by
+ * itself whether somebody has edited it. `body` has LF and ends with one, as the result.
+ */
+export function renderBlock(body: string, version: string): string {
+  const first = `# BEGIN file-signal ${version} sha256:${checksum(body)} (to take it back: file-signal uninstall)`
+  return `${first}\n${body}# END file-signal\n`
+}
+
+/** The block of ours in a text, or null. Line ends do not count: an editor may have changed them all. */
+export function findBlock(text: string): FoundBlock | null {
+  const markers = [...text.matchAll(MARKER)]
+  const [first, last] = markers
+  if (!first) return null
+  const start = first.index
+  const isPair = markers.length === 2 && first[1] === 'BEGIN' && last?.[1] === 'END'
+  const end = endOfLine(text, (markers.at(-1) ?? first).index)
+  const lines = [lineOf(text, start), lineOf(text, (markers.at(-1) ?? first).index)] as const
+  if (!isPair) return { state: 'broken', start, end, lines, body: '' }
+  const body = text.slice(endOfLine(text, start), last.index).replaceAll('\r\n', '\n')
+  const isIntact = CHECKSUM.exec(first[0])?.[1] === checksum(body)
+  return { state: isIntact ? 'intact' : 'edited', start, end, lines, body }
+}
+
+/**
+ * Puts a block at the top, or into the place of an older one, with the line ends that the text has.
+ *
+ * At the top, because a RewriteRule above it that is marked as the last would hide ours; because no panel's
+ * own markers can lie around it there; and because taking it back restores every byte that follows.
+ */
+export function withBlock(text: string, block: string, older: FoundBlock | null): string {
+  const lines = usesCrlf(text) ? block.replaceAll('\n', '\r\n') : block
+  if (older) return text.slice(0, older.start) + lines + text.slice(older.end)
+  const top = text.startsWith(BOM) ? BOM.length : 0
+  return text.slice(0, top) + lines + text.slice(top)
+}
+
+export function withoutBlock(text: string, block: FoundBlock): string {
+  return text.slice(0, block.start) + text.slice(block.end)
+}
+
+/** Short: it is to notice a changed line, not an attack. */
+function checksum(body: string): string {
+  return createHash('sha256').update(body, 'latin1').digest('hex').slice(0, 16)
+}
+
+function usesCrlf(text: string): boolean {
+  const all = text.split('\n').length - 1
+  return all > 0 && (text.split('\r\n').length - 1) * 2 > all
+}
+
+function endOfLine(text: string, from: number): number {
+  const at = text.indexOf('\n', from)
+  return at === -1 ? text.length : at + 1
+}
+
+function lineOf(text: string, at: number): number {
+  return text.slice(0, at).split('\n').length
+}

@@ -1,0 +1,39 @@
+import { isAbsolute, relative, sep } from 'node:path'
+import { FileSignalError, type Places } from '../../index.js'
+
+/**
+ * The lines for `.env`: where things lie, for `process.loadEnvFile()` and for publishers in other languages.
+ * Names that the file sets by itself, around our block, are left out; '' where it sets them all.
+ *
+ * Throws SETUP_FAILED for a path that cannot be written in a `.env`.
+ */
+export function environmentBody({ root, directory, database }: Places, around: string): string {
+  const lines = Object.entries({
+    FILE_SIGNAL_ROOT: root.path,
+    FILE_SIGNAL_DIR: fromRoot(root.path, directory),
+    FILE_SIGNAL_DATABASE: fromRoot(root.path, database),
+  })
+    .filter(([name]) => !new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=`, 'm').test(around))
+    .map(([name, value]) => `${name}=${quoted(value)}\n`)
+  if (lines.length === 0) return ''
+  return `# Where file-signal keeps its files. Begin your start file with process.loadEnvFile(), and a move of the\n# project with another run of file-signal init.\n${lines.join('')}`
+}
+
+/** Relative to the root where it lies there, with slashes and `.` for the root; else as it is. */
+export function fromRoot(root: string, path: string): string {
+  const way = relative(root, path)
+  return way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way)
+    ? path
+    : way.split(sep).join('/') || '.'
+}
+
+/** Plain where that is safe. No escape is the same for all who read such files, so a quote is chosen that is not in it. */
+function quoted(value: string): string {
+  if (/^[\w./:@+,-]+$/.test(value)) return value
+  const quote = ["'", '"'].find((mark) => !value.includes(mark) && !(mark === '"' && /[\\$`]/.test(value)))
+  const isPlain = !/[\r\n\0]/.test(value)
+  if (quote && isPlain) return `${quote}${value}${quote}`
+  throw new FileSignalError('SETUP_FAILED', `the path ${JSON.stringify(value)} cannot be written in .env`, {
+    remedy: 'rename the folder: without line breaks, and with no more than one kind of quotes',
+  })
+}
