@@ -9,6 +9,8 @@ const PROGRAMS = {
   chromium: 'chromium',
   bindfs: 'bindfs',
   openssl: 'openssl',
+  patch: 'patch',
+  script: 'bsdutils',
   nginx: 'nginx-light',
   '/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so': 'libnginx-mod-http-brotli-filter',
   apache2: 'apache2',

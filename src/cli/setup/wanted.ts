@@ -33,6 +33,13 @@ const SERVED_FILE = 0o644
 /** What the server files name in the package, and `--port` changes. */
 const APP = '127.0.0.1:3000'
 
+/** What init puts into a root that may be the document root itself; allowed with AllowOverride FileInfo, unlike Require. */
+const DENY = `# The settings and the manifest of file-signal lie here, should this be served.
+<IfModule mod_alias.c>
+  RedirectMatch 404 "/\\.(env|file-signal)[^/]*$"
+</IfModule>
+`
+
 /** All that init wants, folders before what lies in them. Throws SETUP_FAILED for a path that `.env` cannot hold. */
 export function listWanted(intent: Intent): Wanted[] {
   const { places, servers, web } = intent
@@ -73,7 +80,7 @@ function htaccessBlock({ web, servers, port }: Intent): Wanted {
   const passesOn = port !== null && servers.includes('apache')
   const parts: Packaged[] = [...(passesOn ? (['apache/proxy.htaccess'] as const) : []), 'apache/.htaccess']
   const texts = parts.map((from) => `# From ${from} of file-signal.\n${withoutHeader(readPackaged(from))}`)
-  const body = withPort(texts.join('\n'), port)
+  const body = withPort([...texts, DENY].join('\n'), port)
   return { kind: 'block', path: web.htaccess, mode: SERVED_FILE, body: () => body, isSecret: false }
 }
 
