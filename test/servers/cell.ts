@@ -44,7 +44,7 @@ export type Form = 'default' | 'hostile' | 'ours'
 
 /**
  * `streams`: each event within 15 ms. `delays`: every event arrives, but late by some 40 ms or more.
- * `buffers`: no event arrives while the stream is open.
+ * `buffers`: nothing arrives before some kilobytes have gathered, or before the stream ends.
  */
 export type Expectation = 'streams' | 'delays' | 'buffers'
 

@@ -123,10 +123,10 @@ export const NGINX_CELLS: readonly Cell[] = [
   proxied(
     {
       ...mixed,
-      name: 'nginx → Apache: nginx/proxy.conf and apache/vhost.conf',
+      name: 'nginx → Apache: both files',
       form: 'ours',
       expects: 'streams',
-      why: 'the first file turns buffering off, the second compression',
+      why: 'nginx/proxy.conf turns buffering off, apache/vhost.conf compression',
     },
     (port) => startApache({ server: `${DEFLATE_ALL}\n${apacheFile('vhost.conf', port)}` }),
     withFile('proxy.conf'),

@@ -110,10 +110,10 @@ export const PASSENGER_CELLS: readonly Cell[] = [
   hosted(
     {
       ...behind,
-      name: 'nginx → Apache Passenger: nginx/proxy.conf and apache/.htaccess',
+      name: 'nginx → Apache Passenger: both files',
       form: 'ours',
       expects: 'streams',
-      why: OURS,
+      why: 'nginx/proxy.conf and apache/.htaccess turn off buffering and compression',
     },
     host({ server: EVERYTHING_ON, htaccess: apacheFile('.htaccess') }),
     (port) => startNginx({ http: HOSTILE_NGINX, server: nginxFile('proxy.conf', port) }),

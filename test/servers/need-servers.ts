@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { needProgram } from '../setup/program.js'
+import { findProgram } from '../setup/program.js'
 import { skip } from '../support/skip.js'
 import type { Cell, Layer } from './cell.js'
 import { closedFolder } from './user.js'
@@ -23,22 +23,35 @@ const NEEDS: Record<Layer, readonly (readonly [string, string])[]> = {
  * missing; on a build machine (CI is set) it fails.
  */
 export function needServers(context: Mocha.Context, cell: Pick<Cell, 'layers' | 'http'>): void {
-  for (const layer of cell.layers) needLayer(context, layer)
-  if (cell.http === 2) needProgram(context, 'openssl', 'openssl')
-  const closed = closedFolder()
-  if (closed) refuse(context, `www-data may not enter ${closed}; run: chmod o+rx ${closed}`)
+  refuse(context, whyNotHere(cell))
 }
 
 export function needLayer(context: Mocha.Context, layer: Layer): void {
-  for (const [what, debianPackage] of NEEDS[layer]) {
-    if (!what.startsWith('/')) needProgram(context, what, debianPackage)
-    else if (!existsSync(what)) {
-      refuse(context, `${what} is not installed; run: apt-get install ${debianPackage}`)
-    }
-  }
+  refuse(context, missingFor(layer))
 }
 
-function refuse(context: Mocha.Context, why: string): never {
+/** Why a cell cannot be started here, and the command that changes it; null where it can. */
+export function whyNotHere(cell: Pick<Cell, 'layers' | 'http'>): string | null {
+  for (const layer of cell.layers) {
+    const why = missingFor(layer)
+    if (why) return why
+  }
+  if (cell.http === 2 && !findProgram('openssl')) return missing('openssl', 'openssl')
+  const closed = closedFolder()
+  return closed ? `www-data may not enter ${closed}; run: chmod o+rx ${closed}` : null
+}
+
+function missingFor(layer: Layer): string | null {
+  const need = NEEDS[layer].find(([what]) => !(what.startsWith('/') ? existsSync(what) : findProgram(what)))
+  return need ? missing(...need) : null
+}
+
+function missing(what: string, debianPackage: string): string {
+  return `${what} is not installed; run: apt-get install ${debianPackage}`
+}
+
+function refuse(context: Mocha.Context, why: string | null): void {
+  if (why === null) return
   if (process.env.CI) throw new Error(why)
-  return skip(context, why)
+  skip(context, why)
 }

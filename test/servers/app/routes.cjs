@@ -8,7 +8,7 @@ exports.addRoutes = function addRoutes({ app, router, events }) {
   const open = new Map()
 
   app.use(async (ctx, next) => {
-    const key = /^\/(?:sse|stream)\/([^/.]+)(?:\.sse)?$/.exec(ctx.path)?.[1]
+    const key = /^\/(?:quick\/sse|sse|stream)\/([^/.]+)(?:\.sse)?$/.exec(ctx.path)?.[1]
     if (key) {
       open.set(key, (open.get(key) ?? 0) + 1)
       ctx.res.once('close', () => open.set(key, open.get(key) - 1))
@@ -20,6 +20,11 @@ exports.addRoutes = function addRoutes({ app, router, events }) {
   router.get(
     '/sse/:key',
     events.stream((ctx) => ctx.params.key),
+  )
+  // For tests that wait for a browser to come back.
+  router.get(
+    '/quick/sse/:key',
+    events.stream((ctx) => ctx.params.key, { retry: [50, 60] }),
   )
   router.get('/open', (ctx) => {
     ctx.set('Cache-Control', 'no-store')
@@ -42,7 +47,7 @@ exports.addRoutes = function addRoutes({ app, router, events }) {
     ctx.res.end('second\n')
   })
   // What an app says that is over its limits: a browser's EventSource gives up for ever at that.
-  router.get('/busy.sse', (ctx) => {
+  router.get(['/busy', '/busy.sse'], (ctx) => {
     ctx.status = 503
     ctx.body = 'Busy\n'
   })

@@ -1,0 +1,126 @@
+import { expect } from 'chai'
+import { apacheFile, BARE, DEFLATE_ALL, EVERYTHING, startApache } from './apache.js'
+import { type App, startApp } from './app.js'
+import { type Asked, ask } from './ask.js'
+import { KEPT, makeSite, SHARED } from './kept.js'
+import { needLayer } from './need-servers.js'
+import type { ServerProcess } from './process.js'
+
+const GZIP = { 'accept-encoding': 'gzip' }
+const DEFLATE_IF_THERE = `<IfModule mod_deflate.c>\n${DEFLATE_ALL}\n</IfModule>`
+
+/** Without mod_proxy, which alone a site of files does not need. */
+const OF_FILES = EVERYTHING.filter((name) => !name.startsWith('proxy'))
+
+describe('the files of apache/', () => {
+  let app: App
+  let server: ServerProcess
+
+  before(async function () {
+    needLayer(this, 'Apache')
+    app = await startApp()
+  })
+  after(async () => {
+    await app?.stop()
+  })
+  afterEach(async () => {
+    await server?.stop()
+  })
+
+  function get(path: string, headers = {}): Promise<Asked> {
+    return ask(`http://127.0.0.1:${server.port}${path}`, headers)
+  }
+
+  async function expectDenied(status: number): Promise<void> {
+    for (const path of KEPT) expect((await get(path)).status, path).to.equal(status)
+    for (const path of SHARED) expect((await get(path)).status, path).to.equal(200)
+  }
+
+  describe('.htaccess, with AllowOverride FileInfo and nothing more', () => {
+    beforeEach(async () => {
+      server = await startApache({
+        site: makeSite(),
+        modules: OF_FILES,
+        server: DEFLATE_IF_THERE,
+        htaccess: apacheFile('.htaccess'),
+      })
+    })
+
+    it('takes compression off streams, and off nothing else', async () => {
+      for (const path of ['/feed.sse', '/sse/feed']) {
+        const stream = await get(path, GZIP)
+        expect(stream.status).to.equal(200)
+        expect(stream.headers).not.to.have.property('content-encoding')
+        expect(stream.headers['x-accel-buffering']).to.equal('no')
+      }
+      const byAccept = await get('/page.txt', { ...GZIP, accept: 'text/event-stream' })
+      expect(byAccept.headers).not.to.have.property('content-encoding')
+      const page = await get('/page.txt', GZIP)
+      expect(page.headers['content-encoding']).to.equal('gzip')
+      expect(page.headers).not.to.have.property('x-accel-buffering')
+    })
+
+    it('denies what file-signal keeps, and nothing beside it', () => expectDenied(404))
+  })
+
+  describe('proxy.htaccess, with AllowOverride FileInfo and nothing more', () => {
+    beforeEach(async () => {
+      server = await startApache({
+        site: makeSite(),
+        server: DEFLATE_ALL,
+        htaccess: apacheFile('proxy.htaccess', app.port),
+      })
+    })
+
+    it('passes streams on to the app with the address as it came, and leaves other pages to the site', async () => {
+      for (const path of ['/stream/a.sse', '/sse/a', '/stream/user%3A42%20%C3%A9.sse']) {
+        const stream = await get(`${path}?mode=short&x=%26`)
+        expect(stream.status, path).to.equal(200)
+        expect(stream.body, path).to.contain('event: ready')
+        expect(stream.headers, path).not.to.have.property('content-encoding')
+      }
+      const page = await get('/page.txt', GZIP)
+      expect(page.headers['content-encoding']).to.equal('gzip')
+      expect(page.body).to.match(/^A line that compresses/)
+    })
+
+    it('denies what file-signal keeps, and nothing beside it', () => expectDenied(404))
+  })
+
+  for (const name of ['.htaccess', 'proxy.htaccess']) {
+    it(`${name} does no harm where Apache lacks the modules`, async () => {
+      server = await startApache({ site: makeSite(), modules: BARE, server: '', htaccess: apacheFile(name) })
+      for (const path of ['/page.txt', '/feed.sse']) expect((await get(path)).status, path).to.equal(200)
+    })
+  }
+
+  describe('vhost.conf', () => {
+    beforeEach(async () => {
+      server = await startApache({
+        site: makeSite(),
+        server: `${DEFLATE_ALL}\n${apacheFile('vhost.conf', app.port)}`,
+      })
+    })
+
+    it('passes streams on to the app without compression, and leaves other pages to the site', async () => {
+      for (const path of ['/stream/a.sse', '/sse/a', '/stream/user%3A42%20%C3%A9.sse']) {
+        const stream = await get(`${path}?mode=short`)
+        expect(stream.status, path).to.equal(200)
+        expect(stream.body, path).to.contain('event: ready')
+        expect(stream.headers, path).not.to.have.property('content-encoding')
+      }
+      const page = await get('/page.txt', GZIP)
+      expect(page.headers['content-encoding']).to.equal('gzip')
+    })
+
+    it('denies what file-signal keeps, and nothing beside it', () => expectDenied(403))
+  })
+
+  it('vhost.conf needs no more than mod_proxy_http', async () => {
+    server = await startApache({
+      modules: [...BARE, 'proxy', 'proxy_http'],
+      server: apacheFile('vhost.conf', app.port),
+    })
+    expect((await get('/stream/a.sse?mode=short')).body).to.contain('event: ready')
+  })
+})

@@ -1,0 +1,109 @@
+import { until } from '../support/wait.js'
+import type { Cell, RunningCell } from './cell.js'
+import { type Listener, listen } from './listener.js'
+import type { Publisher } from './publisher.js'
+
+/** What was measured of one cell; times in milliseconds, null for what did not happen. */
+export interface Delivery {
+  readonly status: number | null
+  readonly encoding: string
+  readonly firstByte: number | null
+  /** Events that came, of those that were awaited, and whether in order and once each. */
+  readonly count: number
+  readonly inOrder: boolean
+  readonly p50: number | null
+  readonly p95: number | null
+  readonly max: number | null
+  /** From the client's leaving to 'close' in Node, while events go on being published; null for not seen. */
+  readonly left: number | null
+}
+
+export const EVENTS = 40
+export const GAP = 50
+
+/** How long a stream may take to begin before it counts as held back, and how long events and its end are awaited. */
+const BEGIN = 1000
+const MORE = 1000
+const LEAVING = 2000
+
+/** Median delays: of a server that waits for a full buffer, which 40 events may just fill, and of one that dawdles. */
+const HELD = 500
+const LATE = 40
+
+let keys = 0
+/** A key that no other measurement uses. */
+export function newKey(what: string): string {
+  keys += 1
+  return `${what}-${keys}`
+}
+
+/** Opens a stream, has EVENTS events published GAP apart by another process, and leaves while it publishes on. */
+export async function measureDelivery(running: RunningCell, publisher: Publisher): Promise<Delivery> {
+  const key = newKey('delivery')
+  const listener = listen(running.streamUrl(key), { ca: running.ca })
+  await until(() => listener.isReady || listener.isOver, 'ready', BEGIN).catch(() => {})
+  // Where the stream is held back on the way out, it is open in the app all the same.
+  await until(async () => (await running.openStreams(key)) === 1, 'the app to hold the stream').catch(
+    () => {},
+  )
+  const stopPublishing = publisher.keepOn(running.root, key, GAP)
+  await until(() => listener.events.length >= EVENTS, 'all events', EVENTS * GAP + MORE).catch(() => {})
+  const left = await leave(listener, running, key)
+  await stopPublishing()
+
+  const events = listener.events.slice(0, EVENTS)
+  const delays = events.map(({ delay }) => delay).sort((a, b) => a - b)
+  return {
+    status: listener.status,
+    encoding: listener.headers['content-encoding'] ?? 'identity',
+    firstByte: listener.firstByte,
+    count: events.length,
+    inOrder: events.every(({ i }, place) => i === place),
+    p50: percentile(delays, 0.5),
+    p95: percentile(delays, 0.95),
+    max: delays.at(-1) ?? null,
+    left,
+  }
+}
+
+/** The value that a share of all does not exceed (nearest rank); null of nothing. */
+export function percentile(sorted: readonly number[], share: number): number | null {
+  return sorted[Math.ceil(sorted.length * share) - 1] ?? null
+}
+
+async function leave(listener: Listener, running: RunningCell, key: string): Promise<number | null> {
+  const begun = performance.now()
+  listener.leave()
+  try {
+    await until(async () => (await running.openStreams(key)) === 0, 'Node to see the client leave', LEAVING)
+    return performance.now() - begun
+  } catch {
+    return null
+  }
+}
+
+/** What is wrong with the figures of a cell, in one line; null where nothing is. */
+export function faultOf(cell: Pick<Cell, 'expects'>, figures: Delivery): string | null {
+  const { count, inOrder, p50, p95, firstByte } = figures
+  if (cell.expects === 'buffers') {
+    const isHeld = p50 === null || p50 >= HELD
+    return isHeld
+      ? null
+      : `it was to hold events back, and handed on ${count} with a p50 of ${p50.toFixed(1)} ms`
+  }
+  if (count !== EVENTS || !inOrder)
+    return `${count} of ${EVENTS} events came${inOrder ? '' : ', not in order'}`
+  if (cell.expects === 'delays') {
+    return p50 !== null && p50 >= LATE && p50 < HELD
+      ? null
+      : `it was to delay events, and p50 is ${p50?.toFixed(1)} ms`
+  }
+  if (p95 === null || p95 >= LIMITS.p95) return `p95 is ${p95?.toFixed(1)} ms, not below ${LIMITS.p95}`
+  if (firstByte === null || firstByte >= LIMITS.firstByte) {
+    return `the first byte came after ${firstByte?.toFixed(0)} ms, not below ${LIMITS.firstByte}`
+  }
+  if (figures.left === null) return `Node did not see the client leave within ${LEAVING} ms`
+  return null
+}
+
+export const LIMITS = { p95: 15, firstByte: 100, short: 50 } as const

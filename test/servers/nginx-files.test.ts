@@ -1,0 +1,148 @@
+import { expect } from 'chai'
+import { EventSource } from 'eventsource'
+import { freePort } from '../setup/web-server.js'
+import { until } from '../support/wait.js'
+import { type App, makeProject, startApp } from './app.js'
+import { type Asked, ask } from './ask.js'
+import { KEPT, makeSite, SHARED } from './kept.js'
+import { needLayer } from './need-servers.js'
+import { HOSTILE_NGINX, nginxFile, startNginx } from './nginx.js'
+import type { ServerProcess } from './process.js'
+import { startPublisher } from './publisher.js'
+
+for (const file of ['proxy.conf', 'behind-nginx.conf']) {
+  describe(`nginx/${file}`, () => {
+    let app: App
+    let server: ServerProcess
+    let url: string
+
+    before(async function () {
+      needLayer(this, 'nginx')
+      app = await startApp()
+      server = await startNginx({
+        http: HOSTILE_NGINX,
+        server: `${nginxFile(file, app.port)}\nlocation / { proxy_pass http://127.0.0.1:${app.port}; }`,
+      })
+      url = `http://127.0.0.1:${server.port}`
+    })
+    after(async () => {
+      await server?.stop()
+      await app?.stop()
+    })
+
+    it('leaves other pages compressed', async () => {
+      const page = await ask(`${url}/page.txt`, { 'accept-encoding': 'gzip' })
+      expect(page.status).to.equal(200)
+      expect(page.headers['content-encoding']).to.equal('gzip')
+    })
+
+    it('leaves other pages buffered', async () => {
+      const page = await ask(`${url}/slow.txt`)
+      expect(page.body).to.equal('first\nsecond\n')
+      // The app sends the second part 400 ms after the first.
+      expect(page.firstByte).to.be.greaterThan(350)
+    })
+
+    it('does not compress a stream with gzip', async () => {
+      const stream = await ask(`${url}/stream/a.sse?mode=short`, { 'accept-encoding': 'gzip' })
+      expect(stream.status).to.equal(200)
+      expect(stream.headers).not.to.have.property('content-encoding')
+      expect(stream.body).to.contain('event: ready')
+    })
+
+    it('passes on the header that a server in front needs', async () => {
+      const stream = await ask(`${url}/stream/a.sse?mode=short`)
+      expect(stream.headers['x-accel-buffering']).to.equal('no')
+    })
+
+    it('answers an app that is over its limits with a stream that makes browsers come back', async () => {
+      expectRestarting(await ask(`${url}/busy.sse`))
+      const page = await ask(`${url}/busy`)
+      expect([page.status, page.body]).to.deep.equal([503, 'Busy\n'])
+    })
+
+    it('denies what file-signal keeps, and nothing beside it', async () => {
+      const site = await startNginx({ server: `root ${makeSite()};\n${nginxFile(file, app.port)}` })
+      try {
+        for (const path of KEPT)
+          expect((await ask(`http://127.0.0.1:${site.port}${path}`)).status, path).to.equal(404)
+        for (const path of SHARED) {
+          expect((await ask(`http://127.0.0.1:${site.port}${path}`)).status, path).to.equal(200)
+        }
+      } finally {
+        await site.stop()
+      }
+    })
+
+    it('has browsers come back after 2 to 5 s, each at a time of its own, while the app is down', async () => {
+      const down = await startNginx({ server: nginxFile(file, await freePort()) })
+      try {
+        const waits: number[] = []
+        // Three of ten milliseconds lead to each second, so some fifty requests meet them all.
+        for (let n = 0; n < 60; n += 1) {
+          waits.push(expectRestarting(await ask(`http://127.0.0.1:${down.port}/stream/a.sse`)))
+        }
+        expect(Math.max(...waits) - Math.min(...waits)).to.be.greaterThan(1000)
+        expect(new Set(waits).size).to.be.greaterThan(10)
+      } finally {
+        await down.stop()
+      }
+    })
+  })
+}
+
+describe('a deploy behind nginx/proxy.conf', () => {
+  it('keeps an EventSource, which gets what was published while the app was down', async function () {
+    needLayer(this, 'nginx')
+    const root = makeProject()
+    const port = await freePort()
+    const publisher = startPublisher()
+    const server = await startNginx({ server: nginxFile('proxy.conf', port) })
+    let app = await startApp(root, port)
+    const source = new EventSource(`http://127.0.0.1:${server.port}/quick/sse/deploy`)
+    const got: number[] = []
+    let errors = 0
+    source.onmessage = ({ data }) => got.push(JSON.parse(data).i)
+    source.onerror = () => {
+      errors += 1
+    }
+    try {
+      await until(async () => (await app.openStreams('deploy')) === 1, 'the stream')
+      await publisher.once(root, 'deploy')
+      await until(() => got.length === 1, 'the first event')
+      await app.stop()
+      // The first error is the cut, the second the end of nginx's own answer: with a 502 there were no third.
+      await until(() => errors >= 2, 'an attempt while the app is down')
+      expect(source.readyState).to.equal(source.CONNECTING)
+      await publisher.once(root, 'deploy')
+      app = await startApp(root, port)
+      await until(() => got.length === 2, 'the second event', 10_000)
+      expect(got).to.deep.equal([0, 1])
+    } finally {
+      source.close()
+      await publisher.close()
+      await server.stop()
+      await app.stop()
+    }
+  })
+})
+
+describe('the files of nginx/', () => {
+  for (const file of ['proxy.conf', 'behind-nginx.conf']) {
+    it(`${file} is accepted by nginx as it stands`, async function () {
+      needLayer(this, 'nginx')
+      const site = await startNginx({ server: nginxFile(file, 3000) })
+      await site.stop()
+    })
+  }
+})
+
+/** nginx's own answer in the place of an error; resolves with the time it asks to wait, in milliseconds. */
+function expectRestarting({ status, headers, body }: Asked): number {
+  expect(status).to.equal(200)
+  expect(headers['content-type']).to.equal('text/event-stream')
+  expect(headers['cache-control']).to.equal('no-store, no-transform')
+  const retry = /^: the app is restarting\nretry: (\d{4})\n\n$/.exec(body)?.[1]
+  expect(Number(retry), body).to.be.within(2000, 4999)
+  return Number(retry)
+}

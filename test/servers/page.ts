@@ -1,0 +1,98 @@
+import { writeFileSync } from 'node:fs'
+import { arch, cpus, type } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { EVENTS, GAP, LIMITS } from './measure.js'
+import { drawPlot } from './plot.js'
+import type { Result } from './run.js'
+import { serverVersions } from './versions.js'
+
+const PAGE = fileURLToPath(new URL('../../docs/hosting-matrix.md', import.meta.url))
+const PLOT = fileURLToPath(new URL('../../docs/hosting-matrix.svg', import.meta.url))
+
+/** Writes docs/hosting-matrix.md and its plot from the results of a full run. */
+export function writePage(results: readonly Result[]): void {
+  writeFileSync(PLOT, drawPlot(results))
+  writeFileSync(PAGE, `${describe(results)}\n`)
+}
+
+function describe(results: readonly Result[]): string {
+  const ours = results.filter(({ cell }) => cell.form === 'ours')
+  const short = results.flatMap((result) => result.short?.delays ?? [])
+  const worst = (pick: (result: Result) => number | null | undefined) =>
+    round(Math.max(...ours.map((result) => pick(result) ?? Number.POSITIVE_INFINITY)))
+  return `# The hosting matrix
+
+What each web server does to a stream as installed, in its most hostile form, and with our file. Written by
+\`npm run test:servers\`, which fails when a figure is not what it should be.
+
+With our files all ${ours.length} chains deliver every event: p95 is at most ${worst(({ delivery }) => delivery?.p95)} ms, the first
+byte comes after at most ${worst(({ delivery }) => delivery?.firstByte)} ms. Through those that deliver nothing or late, short responses
+(\`?mode=short\`) bring each event within ${round(Math.max(...short))} ms.
+
+![Delay of events through each server](hosting-matrix.svg)
+
+${table(results)}
+
+## How it was measured
+
+- ${serverVersions().join(', ')}, all from Debian's packages; Node ${process.versions.node} on ${type()} (${arch()}), everything on one machine
+  of ${cpus().length} cores.
+- The app is a plain Koa app with this package. Another process publishes an event every ${GAP} ms, with its clock in the
+  payload. The client reads the raw socket (HTTP/2: node:http2) and says that it understands gzip, deflate and br,
+  as browsers do. Delay is from right before \`signal()\` to the decoded event; ${EVENTS} events a cell.
+- Limits, where a cell is to stream: all events in order, p95 below ${LIMITS.p95} ms, first byte below ${LIMITS.firstByte} ms. Short responses:
+  each event within ${LIMITS.short} ms. A cell that fails is measured again, at most twice, for the machine may be busy;
+  a server that buffers fails each time.
+- "Leaves" is the time from the client's end to \`close\` in Node, while events go on. nginx tells at once, Apache
+  only when it writes: on a silent stream that is one or two heartbeats later, which is what heartbeats are for.
+- Idle: a stream without events, watched for at least 75 s with the default heartbeat of 15 s. All idle streams wait at once.
+- "Nothing": no event arrived while the stream was open. "In a lump": some kilobytes gathered first.
+
+## What was not measured
+
+- **LiteSpeed**: neither LiteSpeed Enterprise nor OpenLiteSpeed is in Debian. The block in apache/.htaccess was
+  written from their documentation and source.
+- **Cloudflare** and other services: nothing here leaves the machine. What [servers.md](servers.md) says of Cloudflare is from its documentation.
+- **nginx with Passenger's module**, which Debian does not package. nginx/passenger.conf was checked for its syntax alone, as far as that goes without the module.
+- Panels themselves (cPanel, Plesk, DirectAdmin): the servers under them were.`
+}
+
+function table(results: readonly Result[]): string {
+  const head = [
+    'chain: form',
+    'because',
+    'first byte',
+    'events',
+    'p50',
+    'p95',
+    'max',
+    'leaves',
+    'idle 75 s',
+    'short',
+  ]
+  const rows = results.map((result) => cellsOf(result).join(' | '))
+  return [head.join(' | '), head.map(() => '---').join(' | '), ...rows].map((row) => `| ${row} |`).join('\n')
+}
+
+function cellsOf({ cell, delivery, short, idle }: Result): string[] {
+  const isHeld = cell.expects === 'buffers'
+  const lump = isHeld && (delivery?.count ?? 0) > 0 ? ', in a lump' : ''
+  return [
+    cell.form === 'ours' ? `**${cell.name}**` : cell.name,
+    cell.why,
+    round(delivery?.firstByte),
+    delivery?.count ? `${delivery.count} of ${EVENTS}${lump}` : 'nothing',
+    round(delivery?.p50),
+    round(delivery?.p95),
+    round(delivery?.max),
+    delivery?.left === null ? 'not within 2 s' : round(delivery?.left),
+    isHeld || !idle ? '' : `kept, ${idle.heartbeats} heartbeats`,
+    short ? `≤ ${round(Math.max(...short.delays))}` : '',
+  ]
+}
+
+/** Milliseconds for reading: one decimal below ten. */
+function round(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined) return ''
+  return ms < 9.95 ? ms.toFixed(1) : ms.toFixed(0)
+}
