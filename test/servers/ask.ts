@@ -32,7 +32,7 @@ export function ask(url: string, more: Headers = {}, ca?: string): Promise<Asked
           else resolve({ status, headers, body, firstByte })
         },
       },
-      { accept: '*/*', connection: 'close', ...more },
+      { accept: '*/*', ...(url.startsWith('https:') ? {} : { connection: 'close' }), ...more },
       ca,
     )
   })

@@ -8,7 +8,7 @@ export function vhost(more: string, tls = false): Link {
 }
 
 /** Apache with our file for virtual hosts, on a server that compresses everything. */
-function withVhostFile(tls = false): Link {
+export function withVhostFile(tls = false): Link {
   return (port) =>
     startApache({
       server: `${BROTLI_ALL}\n${apacheFile('vhost.conf', port)}\nProxyPass / http://127.0.0.1:${port}/`,
@@ -67,7 +67,10 @@ export const APACHE_CELLS: readonly Cell[] = [
       expects: 'streams',
       why: 'the file turns compression off for streams',
     },
-    htaccess((port) => `${apacheFile('proxy.htaccess', port)}\n${apacheFile('.htaccess')}`, DEFLATE_ALL),
+    htaccess(
+      (port) => `${apacheFile('proxy.htaccess', port)}\n${apacheFile('.htaccess')}\n${onlyProxy(port)}`,
+      DEFLATE_ALL,
+    ),
   ),
   proxied(
     { ...apache2, name: 'Apache, HTTP/2: default', form: 'default', expects: 'streams', why: STREAMS },

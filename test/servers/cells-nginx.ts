@@ -1,8 +1,8 @@
-import { apacheFile, DEFLATE_ALL, startApache } from './apache.js'
+import { DEFLATE_ALL } from './apache.js'
 import type { Cell } from './cell.js'
-import { vhost } from './cells-apache.js'
+import { vhost, withVhostFile } from './cells-apache.js'
 import { type Link, proxied } from './chain.js'
-import { HOSTILE_NGINX, nginxFile, startNginx } from './nginx.js'
+import { HOSTILE_NGINX, nginxFile, proxyAll, startNginx } from './nginx.js'
 
 const plain: Link = (port) => startNginx({ server: proxyAll(port) })
 const hostile: Link = (port) => startNginx({ http: HOSTILE_NGINX, server: proxyAll(port) })
@@ -12,10 +12,6 @@ const hostileTls: Link = (port) => startNginx({ http: HOSTILE_NGINX, server: pro
 /** A hostile nginx with one of our files in its server block. */
 function withFile(name: string, tls = false): Link {
   return (port) => startNginx({ http: HOSTILE_NGINX, server: nginxFile(name, port) + proxyAll(port), tls })
-}
-
-function proxyAll(port: number): string {
-  return `\nlocation / { proxy_pass http://127.0.0.1:${port}; }`
 }
 
 const nginx = { layers: ['nginx'], http: 1 } as const
@@ -128,7 +124,7 @@ export const NGINX_CELLS: readonly Cell[] = [
       expects: 'streams',
       why: 'nginx/proxy.conf turns buffering off, apache/vhost.conf compression',
     },
-    (port) => startApache({ server: `${DEFLATE_ALL}\n${apacheFile('vhost.conf', port)}` }),
+    withVhostFile(),
     withFile('proxy.conf'),
   ),
   proxied(

@@ -15,7 +15,7 @@ const COMPRESS_ALL = '  compression algo gzip\n  compression type text/event-str
 const DO_GZIP = 'set beresp.do_gzip = true;'
 const ENCODE_ALL = '  encode {\n    gzip\n    minimum_length 1\n  }'
 const NO_STREAM = 'set beresp.do_stream = false;'
-const DEFLATE = 'deflate.mimetypes = ("")\ndeflate.allowed-encodings = ("gzip", "deflate")'
+const DEFLATE = 'deflate.mimetypes = ("text/")\ndeflate.allowed-encodings = ("gzip", "deflate")'
 
 function onResponse(statement: string): string {
   return `sub vcl_backend_response { ${statement} }`
@@ -54,7 +54,7 @@ export const OTHER_CELLS: readonly Cell[] = [
       expects: 'streams',
       why: 'option http-no-delay sends what is there',
     },
-    (port) => startHaproxy(port, `${COMPRESS_ALL}\n${pageBlock('HAProxy', port)}`),
+    (port) => startHaproxy(port, `${COMPRESS_ALL}\n${pageBlock('HAProxy')}`),
   ),
   proxied(
     {
@@ -94,7 +94,7 @@ export const OTHER_CELLS: readonly Cell[] = [
       expects: 'streams',
       why: 'streams are piped past it',
     },
-    (port) => startVarnish(port, `${pageBlock('Varnish', port)}${onResponse(DO_GZIP + NO_STREAM)}`),
+    (port) => startVarnish(port, `${pageBlock('Varnish')}${onResponse(DO_GZIP + NO_STREAM)}`),
   ),
   proxied(
     {
@@ -132,9 +132,9 @@ export const OTHER_CELLS: readonly Cell[] = [
       name: 'Caddy: docs/servers.md',
       form: 'ours',
       expects: 'streams',
-      why: 'streams are kept away from the compressor',
+      why: 'without Accept-Encoding it has nothing to compress for',
     },
-    (port) => startCaddy(pageBlock('Caddy', port)),
+    (port) => startCaddy(`${pageBlock('Caddy')}${caddySite(port, ENCODE_ALL)}`),
   ),
   proxied(
     {
@@ -164,6 +164,6 @@ export const OTHER_CELLS: readonly Cell[] = [
       expects: 'streams',
       why: 'server.stream-response-body sends what is there',
     },
-    (port) => startLighttpd(port, `${DEFLATE}\n${pageBlock('lighttpd', port)}`),
+    (port) => startLighttpd(port, `${DEFLATE}\n${pageBlock('lighttpd')}`),
   ),
 ]

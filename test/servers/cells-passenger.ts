@@ -1,7 +1,7 @@
 import { apacheFile, BROTLI_ALL, DEFLATE_ALL } from './apache.js'
 import type { Cell } from './cell.js'
 import { hosted } from './chain.js'
-import { HOSTILE_NGINX, nginxFile, startNginx } from './nginx.js'
+import { HOSTILE_NGINX, nginxFile, proxyAll, startNginx } from './nginx.js'
 import { type PassengerSite, startPassenger } from './passenger.js'
 
 const apache = { layers: ['Apache', 'Passenger'], http: 1 } as const
@@ -105,7 +105,7 @@ export const PASSENGER_CELLS: readonly Cell[] = [
       why: 'Apache passes X-Accel-Buffering on, and nginx obeys it',
     },
     host(),
-    (port) => startNginx({ server: `location / { proxy_pass http://127.0.0.1:${port}; }` }),
+    (port) => startNginx({ server: proxyAll(port) }),
   ),
   hosted(
     {
@@ -116,6 +116,6 @@ export const PASSENGER_CELLS: readonly Cell[] = [
       why: 'nginx/proxy.conf and apache/.htaccess turn off buffering and compression',
     },
     host({ server: EVERYTHING_ON, htaccess: apacheFile('.htaccess') }),
-    (port) => startNginx({ http: HOSTILE_NGINX, server: nginxFile('proxy.conf', port) }),
+    (port) => startNginx({ http: HOSTILE_NGINX, server: nginxFile('proxy.conf', port) + proxyAll(port) }),
   ),
 ]

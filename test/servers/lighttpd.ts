@@ -12,7 +12,7 @@ export async function startLighttpd(appPort: number, more: string): Promise<Serv
   const log = join(folder, 'error.log')
   writeFileSync(
     config,
-    `server.modules = ("mod_proxy", "mod_deflate")
+    `server.modules = ("mod_deflate", "mod_proxy")
 server.document-root = "${folder}"
 server.errorlog = "${log}"
 server.upload-dirs = ("${folder}")

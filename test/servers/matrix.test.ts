@@ -34,6 +34,7 @@ describe('the matrix of web servers', () => {
       const result = results.get(cell.name)
       expect(result?.fault, JSON.stringify(result?.delivery)).to.equal(null)
       expect(result?.idleFault, JSON.stringify(result?.idle)).to.equal(null)
+      expect(result?.pageFault).to.equal(null)
     })
     if (cell.expects !== 'streams') {
       it(`${cell.name} delivers by short responses`, function () {

@@ -15,7 +15,10 @@ const NEEDS: Record<Layer, readonly (readonly [string, string])[]> = {
   HAProxy: [['haproxy', 'haproxy']],
   Varnish: [['varnishd', 'varnish']],
   Caddy: [['caddy', 'caddy']],
-  lighttpd: [['lighttpd', 'lighttpd']],
+  lighttpd: [
+    ['lighttpd', 'lighttpd'],
+    ['/usr/lib/lighttpd/mod_deflate.so', 'lighttpd-mod-deflate'],
+  ],
 }
 
 /**

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { freePort } from '../setup/web-server.js'
 import { type ServerProcess, startProcess } from './process.js'
 import { certificate } from './tls.js'
@@ -32,6 +31,11 @@ export function nginxFile(name: string, appPort: number): string {
   if (lines.length !== 2)
     throw new Error(`nginx/${name} names the app in ${lines.length - 1} places, not in one`)
   return lines.join(`http://127.0.0.1:${appPort}`)
+}
+
+/** What a site has for its pages. */
+export function proxyAll(port: number): string {
+  return `\nlocation / { proxy_pass http://127.0.0.1:${port}; }`
 }
 
 /** Starts nginx with one server block on a free port of the loopback. */
@@ -68,5 +72,3 @@ function describe(site: NginxSite, folder: string, port: number): string {
       }
     }`
 }
-
-export const NGINX_FOLDER = fileURLToPath(new URL('../../nginx/', import.meta.url))

@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs'
 
-/**
- * The ready-to-copy block of docs/servers.md under the heading `heading`, as it stands, with the port of the
- * app in the place of 3000.
- */
-export function pageBlock(heading: string, appPort: number): string {
+/** The ready-to-copy block of docs/servers.md under the heading `heading`, as it stands. */
+export function pageBlock(heading: string): string {
   const page = readFileSync(new URL('../../docs/servers.md', import.meta.url), 'utf8')
   const section = page.split(/^## /m).find((text) => text.startsWith(`${heading}\n`))
   const block = section && /^```\w*\n([\s\S]*?)^```$/m.exec(section)?.[1]
   if (!block) throw new Error(`docs/servers.md has no block under "${heading}"`)
-  return block.replaceAll('127.0.0.1:3000', `127.0.0.1:${appPort}`)
+  return block
 }

@@ -41,11 +41,12 @@ ${table(results)}
   payload. The client reads the raw socket (HTTP/2: node:http2) and says that it understands gzip, deflate and br,
   as browsers do. Delay is from right before \`signal()\` to the decoded event; ${EVENTS} events a cell.
 - Limits, where a cell is to stream: all events in order, p95 below ${LIMITS.p95} ms, first byte below ${LIMITS.firstByte} ms. Short responses:
-  each event within ${LIMITS.short} ms. A cell that fails is measured again, at most twice, for the machine may be busy;
+  each event within ${LIMITS.short} ms. A cell that fails is measured again, at most three times, for the machine may be busy;
   a server that buffers fails each time.
 - "Leaves" is the time from the client's end to \`close\` in Node, while events go on. nginx tells at once, Apache
   only when it writes: on a silent stream that is one or two heartbeats later, which is what heartbeats are for.
 - Idle: a stream without events, watched for at least 75 s with the default heartbeat of 15 s. All idle streams wait at once.
+- With our file a page that is no stream was compressed as before, in each cell.
 - "Nothing": no event arrived while the stream was open. "In a lump": some kilobytes gathered first.
 
 ## What was not measured

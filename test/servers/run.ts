@@ -1,3 +1,4 @@
+import { ask } from './ask.js'
 import type { Cell, RunningCell } from './cell.js'
 import { type Idle, type IdleStream, idleFaultOf, openIdle } from './idle.js'
 import { type Delivery, faultOf, measureDelivery } from './measure.js'
@@ -12,7 +13,9 @@ export interface Result {
   /** Of cells that do not stream. */
   short: ShortDelivery | null
   shortFault: string | null
-  /** Of cells that do. */
+  /** Of cells with our file: what is wrong with a page that is no stream. */
+  pageFault: string | null
+  /** Of cells that stream, or delay. */
   idle: Idle | null
   idleFault: string | null
 }
@@ -24,7 +27,7 @@ interface Started {
 }
 
 /** A busy machine may spoil a figure; a server that buffers does so each time. */
-const ATTEMPTS = 3
+const ATTEMPTS = 4
 
 /** How many cells start, and how many are measured, side by side. */
 const STARTING = 6
@@ -49,13 +52,13 @@ export async function runMatrix(cells: readonly Cell[], tell: (line: string) => 
     })
     await inTurns(started, MEASURED, async ({ result, running }) => {
       await measure(result, running, publisher)
-      tell(`${result.fault ?? result.shortFault ?? 'as expected'}: ${result.cell.name}`)
+      tell(`${anyFaultOf(result) ?? 'as expected'}: ${result.cell.name}`)
     })
     // What failed beside another cell gets the machine for itself.
     for (const { result, running } of started) {
-      for (let attempt = 1; attempt < ATTEMPTS && (result.fault ?? result.shortFault); attempt += 1) {
+      for (let attempt = 1; attempt < ATTEMPTS && anyFaultOf(result); attempt += 1) {
         await measure(result, running, publisher)
-        tell(`${result.fault ?? result.shortFault ?? 'as expected'}, measured again: ${result.cell.name}`)
+        tell(`${anyFaultOf(result) ?? 'as expected'}, measured again: ${result.cell.name}`)
       }
     }
     tell('waiting for the idle streams')
@@ -79,11 +82,20 @@ async function measure(result: Result, running: RunningCell, publisher: Publishe
     result.delivery = await measureDelivery(running, publisher)
     return faultOf(cell, result.delivery)
   })
+  if (cell.form === 'ours') result.pageFault = await attempt(() => pageFaultOf(running))
   if (cell.expects === 'streams') return
   result.shortFault = await attempt(async () => {
     result.short = await measureShort(running, publisher)
     return shortFaultOf(result.short)
   })
+}
+
+/** Our file is for streams alone: a page is compressed as it was before. */
+async function pageFaultOf({ url, ca }: RunningCell): Promise<string | null> {
+  const { status, headers, body } = await ask(`${url}/page.txt`, {}, ca)
+  if (status !== 200 || !body.startsWith('A page'))
+    return `a page got ${status} and ${body.length} characters`
+  return headers['content-encoding'] ? null : 'a page was not compressed'
 }
 
 async function attempt(measured: () => Promise<string | null>): Promise<string | null> {
@@ -94,6 +106,10 @@ async function attempt(measured: () => Promise<string | null>): Promise<string |
   }
 }
 
+function anyFaultOf({ fault, shortFault, pageFault }: Result): string | null {
+  return fault ?? shortFault ?? pageFault
+}
+
 function newResult(cell: Cell): Result {
   return {
     cell,
@@ -101,6 +117,7 @@ function newResult(cell: Cell): Result {
     fault: null,
     short: null,
     shortFault: null,
+    pageFault: null,
     idle: null,
     idleFault: null,
   }

@@ -19,6 +19,7 @@ const PROGRAMS = {
   varnishd: 'varnish',
   caddy: 'caddy',
   lighttpd: 'lighttpd',
+  '/usr/lib/lighttpd/mod_deflate.so': 'lighttpd-mod-deflate',
   php: 'php-cli',
   python3: 'python3',
   ruby: 'ruby',
