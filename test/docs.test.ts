@@ -1,0 +1,136 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+
+const HERE = fileURLToPath(new URL('../', import.meta.url))
+const CLI = join(HERE, 'dist/cli/main.js')
+
+/** Every page of the repository, as paths from its root. */
+const PAGES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
+  cwd: HERE,
+  encoding: 'utf8',
+})
+  .trim()
+  .split('\n')
+
+/** Folders of the repository: text in code that begins with one of them names a file of ours. */
+const FOLDERS = ['apache', 'bench', 'docs', 'examples', 'nginx', 'src', 'test']
+
+/** Written at the same time as the pages that name them. */
+const COMING_FILES = new Set(['nginx/passenger.conf', 'docs/hosting-matrix.md'])
+const COMING_COMMANDS = new Set(['doctor'])
+
+/** In pages that describe a user's project, init makes these there. */
+const OF_USERS = new Set(['nginx/file-signal.conf', 'apache/file-signal.conf'])
+
+describe('the documentation', () => {
+  for (const page of PAGES) {
+    describe(page, () => {
+      const text = readFileSync(join(HERE, page), 'utf8')
+
+      it('links to files and headings that are there', () => {
+        const broken = linksOf(text).filter((link) => !isThere(page, link))
+        expect(broken).to.deep.equal([])
+      })
+
+      it('names files that are there', () => {
+        const named = codeOf(text).flatMap((code) => code.match(/[\w./@-]+/g) ?? [])
+        const ours = named.filter((name) => FOLDERS.includes(name.split('/')[0] ?? '') && name.includes('/'))
+        const missing = ours.filter(
+          (name) => !OF_USERS.has(name) && !COMING_FILES.has(name) && !existsSync(join(HERE, name)),
+        )
+        expect(missing).to.deep.equal([])
+      })
+
+      it('shows commands and options that the command line has', () => {
+        const wrong = commandsOf(text).filter((command) => !exists(command))
+        expect(wrong).to.deep.equal([])
+      })
+    })
+  }
+
+  it('links, in what the package ships, only to what it ships too', () => {
+    const out = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: HERE,
+      encoding: 'utf8',
+    })
+    const [{ files }] = JSON.parse(out) as [{ files: { path: string }[] }]
+    const shipped = files.map(({ path }) => path)
+    const isShipped = (path: string) => shipped.some((file) => file === path || file.startsWith(`${path}/`))
+    const wrong = PAGES.filter((page) => shipped.includes(page)).flatMap((page) =>
+      linksOf(readFileSync(join(HERE, page), 'utf8'))
+        .map((link) => targetOf(page, link).path)
+        .filter((path) => !isShipped(path) && !COMING_FILES.has(path))
+        .map((path) => `${page} → ${path}`),
+    )
+    expect(wrong).to.deep.equal([])
+  })
+})
+
+/** Links that are no addresses. */
+function linksOf(text: string): string[] {
+  return [...text.matchAll(/\]\((?![a-z]+:)([^)\s]+)\)/g)].map(([, link]) => link as string)
+}
+
+function targetOf(page: string, link: string): { path: string; heading: string | undefined } {
+  const [file = '', heading] = link.split('#')
+  const path = file === '' ? page : normalize(join(dirname(page), file)).replace(/\/$/, '')
+  return { path, heading }
+}
+
+function isThere(page: string, link: string): boolean {
+  const { path, heading } = targetOf(page, link)
+  const full = join(HERE, path)
+  if (COMING_FILES.has(path)) return true
+  if (!existsSync(full) || relative(HERE, full).startsWith('..')) return false
+  if (heading === undefined) return true
+  if (statSync(full).isDirectory()) return false
+  const headings = [...readFileSync(full, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+    slug(title ?? ''),
+  )
+  return headings.includes(heading)
+}
+
+/** A heading's name in addresses, as GitHub makes it. */
+function slug(title: string): string {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+}
+
+/** What stands in code: blocks and spans. */
+function codeOf(text: string): string[] {
+  const blocks = [...text.matchAll(/^ *```[^\n]*\n([\s\S]*?)^ *```/gm)].map(([, code]) => code as string)
+  const rest = text.replaceAll(/^ *```[\s\S]*?^ *```/gm, '')
+  return [...blocks, ...[...rest.matchAll(/`([^`]+)`/g)].map(([, code]) => code as string)]
+}
+
+/** Each use of the command, with the options that follow it: `['signal', '--event']`. */
+function commandsOf(text: string): string[][] {
+  return codeOf(text).flatMap((code) =>
+    [...code.matchAll(/(?<![\w/.@'"-]|install )file-signal ((?:--\w+ [^\s-]\S* )*)([a-z]+)([^\n#|;]*)/g)].map(
+      ([, , name, rest = '']) => [name as string, ...(rest.match(/--[a-z][\w-]*/g) ?? [])],
+    ),
+  )
+}
+
+const helps = new Map<string, string>()
+
+function help(...args: string[]): string {
+  const name = args.join(' ')
+  const known = helps.get(name)
+  if (known !== undefined) return known
+  const printed = execFileSync(process.execPath, [CLI, ...args, '--help'], { encoding: 'utf8' })
+  helps.set(name, printed)
+  return printed
+}
+
+function exists([name = '', ...options]: string[]): boolean {
+  const isCommand = new RegExp(`^  ${name}[ |]`, 'm').test(help())
+  if (!isCommand) return COMING_COMMANDS.has(name)
+  const known = `${help()}\n${help(name)}`
+  return options.every((option) => new RegExp(`(^|\\s)${option}[\\s,]`, 'm').test(known))
+}
