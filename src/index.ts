@@ -1,3 +1,9 @@
+export type { Diagnosis } from './doctor/doctor.js'
+export type { DoctorOptions } from './doctor/options.js'
+export type { Check, CheckGroup, CheckStatus } from './doctor/result.js'
+export type { Delays } from './doctor/web/delay.js'
+export type { StreamVerdict } from './doctor/web/stream.js'
+export { doctor } from './doctor.js'
 export { ERRORS, type ErrorCode, FileSignalError } from './errors.js'
 export type { Event } from './event.js'
 export {

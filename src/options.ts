@@ -248,7 +248,8 @@ function whole(value: unknown, name: string, least: number, most: number): numbe
   throw invalid(name, value, `a whole number from ${least} to ${most}`)
 }
 
-function duration(value: unknown, name: string, least: number, most: number): number | null {
+/** A time in milliseconds within bounds, null for undefined. Throws OPTION_INVALID. */
+export function duration(value: unknown, name: string, least: number, most: number): number | null {
   if (value === undefined) return null
   const time = typeof value === 'string' ? parseDuration(value) : value
   if (typeof time === 'number' && time >= least && time <= most) return time

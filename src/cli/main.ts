@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { addDoctor } from './doctor.js'
 import { addEnd } from './end.js'
 import { EXIT_HELP, fail, usageError } from './failure.js'
 import { addInit } from './init.js'
@@ -28,7 +29,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 process.stderr.on('error', () => {})
 
-for (const add of [addSignal, addTail, addEnd, addStats, addPrune, addInit, addUninstall]) add(program)
+for (const add of [addSignal, addTail, addEnd, addStats, addPrune, addDoctor, addInit, addUninstall])
+  add(program)
 
 program.parseAsync().catch((error: unknown) => {
   if (!(error instanceof CommanderError)) return fail(error, process.argv.includes('--json'))

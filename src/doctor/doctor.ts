@@ -1,0 +1,187 @@
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { createFileSignal, type FileSignal } from '../file-signal.js'
+import { createPaths, type Paths } from '../paths.js'
+import { checkDelivery } from './local/delivery.js'
+import { checkFileSystem, checkQuota, checkRoom } from './local/disk.js'
+import { checkDriver } from './local/driver.js'
+import { checkGuards } from './local/guards.js'
+import { checkHolders } from './local/holders.js'
+import { checkWatching } from './local/inotify.js'
+import { checkLibc } from './local/libc.js'
+import { checkNode, checkNpm } from './local/node.js'
+import { checkOwner } from './local/owner.js'
+import { checkPanel } from './local/panel.js'
+import { checkPlaces, checkRoot, findPlaces, type StorePlaces } from './local/places.js'
+import { checkRights } from './local/rights.js'
+import { type DoctorOptions, type DoctorSettings, validateDoctor } from './options.js'
+import {
+  type Check,
+  type CheckGroup,
+  type CheckStatus,
+  type Finding,
+  fail,
+  reasonOf,
+  skip,
+} from './result.js'
+import { checkStream, type StreamVerdict } from './web/stream.js'
+
+/** What was found: every check in order, how many there are of each status, and what was measured at the address. */
+export interface Diagnosis {
+  /** False where a check failed. */
+  readonly ok: boolean
+  readonly counts: Readonly<Record<CheckStatus, number>>
+  readonly checks: readonly Check[]
+  /** Null without an address, and where there is no stream at it. */
+  readonly stream: StreamVerdict | null
+}
+
+/** Runs all checks, one after the other. Rejects with OPTION_INVALID and KEY_INVALID; everything else is a finding. */
+export async function diagnose(options: DoctorOptions = {}): Promise<Diagnosis> {
+  const settings = validateDoctor(options)
+  const checks: Check[] = []
+
+  function tell(group: CheckGroup, name: string, finding: Finding): void {
+    const check = { group, name, ...finding }
+    checks.push(check)
+    settings.onCheck(check)
+  }
+
+  const paths = await pathsOf(settings)
+  const places = settings.local || settings.publish !== null ? findPlaces(paths) : null
+  const isUsable = settings.local ? await checkLocally(paths, places, tell) : places !== null
+  const epoch = isUsable && places ? await deliver(settings, places, tell) : null
+  const stream = settings.target ? await look(settings, places, epoch, tell) : null
+  const counts = { pass: 0, warn: 0, fail: 0, skip: 0 }
+  for (const { status } of checks) counts[status] += 1
+  return { ok: counts.fail === 0, counts, checks, stream }
+}
+
+type Tell = (group: CheckGroup, name: string, finding: Finding) => void
+
+/** An instance of the app's own knows its paths; nobody else's rules count then. */
+async function pathsOf({ places, events }: DoctorSettings): Promise<Paths> {
+  if (events === null) return createPaths(places)
+  const { root, store, signal } = await events.stats()
+  if (root === null || store.place === null || signal.file === null) return createPaths(places)
+  const found = { root, store: store.place, signal: signal.file }
+  return {
+    root: () => found.root,
+    directory: () => dirname(found.signal),
+    signalFile: () => found.signal,
+    database: () => found.store,
+  }
+}
+
+/** Resolves with whether the store may be used at all. */
+async function checkLocally(paths: Paths, places: StorePlaces | null, tell: Tell): Promise<boolean> {
+  async function attempt(
+    group: CheckGroup,
+    name: string,
+    check: () => Finding | Promise<Finding>,
+  ): Promise<CheckStatus> {
+    const finding = await safely(check)
+    tell(group, name, finding)
+    return finding.status
+  }
+  await attempt('machine', 'node', checkNode)
+  await attempt('machine', 'npm', checkNpm)
+  await attempt('machine', 'panel', checkPanel)
+  await attempt('machine', 'glibc', checkLibc)
+  const driver = await attempt('machine', 'sqlite driver', checkDriver)
+  await attempt('files', 'root', () => checkRoot(paths))
+  if (places === null) return false
+  await attempt('files', 'paths', () => checkPlaces(places))
+  const owner = await attempt('files', 'owner', () => checkOwner(places))
+  const rights = await attempt('files', 'rights', () => checkRights(places))
+  await attempt('files', 'guards', () => checkGuards(places))
+  await attempt('files', 'file system', () => checkFileSystem(places))
+  const room = await attempt('files', 'room', () => checkRoom(places))
+  await attempt('files', 'quota', checkQuota)
+  return ![driver, owner, rights, room].includes('fail')
+}
+
+/** Resolves with the store's epoch, null where it cannot be used. */
+async function deliver(settings: DoctorSettings, places: StorePlaces, tell: Tell): Promise<string | null> {
+  // Without the local checks nobody has looked whether this user should create anything.
+  if (!settings.local) return existsSync(places.store) ? epochOf(settings, places) : null
+  const { roundTrip, otherProcess, epoch } = await checkDelivery(places, settings.places)
+  tell('delivery', 'round trip', roundTrip)
+  tell('delivery', 'watching', await safely(() => checkWatching(places)))
+  tell('delivery', 'another process', otherProcess)
+  tell('delivery', 'store in use', await safely(() => checkHolders(places)))
+  return epoch
+}
+
+async function look(
+  settings: DoctorSettings,
+  places: StorePlaces | null,
+  epoch: string | null,
+  tell: Tell,
+): Promise<StreamVerdict | null> {
+  const { target, events, idle, onIdle, headers, insecure, publish: key } = settings
+  if (target === null) return null
+  const publisher = key !== null && places !== null && epoch !== null ? open(settings, places) : null
+  if (key !== null && publisher === null) {
+    tell('stream', 'delay', skip('not measured: the store cannot be used here, so nothing can be published'))
+  }
+  try {
+    return await checkStream({
+      client: { headers, site: target.url, insecure },
+      target,
+      tell,
+      places: epoch === null ? null : places,
+      epoch,
+      publish:
+        key !== null && publisher
+          ? { key, send: (payload) => publisher.signal(key, payload, { event: 'doctor' }) }
+          : null,
+      count: events ? async () => (await events.stats()).streams.streams : null,
+      idle,
+      onIdle,
+    })
+  } catch (error) {
+    tell(
+      'address',
+      'address',
+      fail(reasonOf(error), 'run it again; a network that comes and goes looks like this'),
+    )
+    return null
+  } finally {
+    await publisher?.close()
+  }
+}
+
+async function epochOf(settings: DoctorSettings, places: StorePlaces): Promise<string | null> {
+  const events = open(settings, places)
+  try {
+    return (await events.stats()).store.epoch
+  } catch {
+    return null
+  } finally {
+    await events.close()
+  }
+}
+
+function open(
+  { places: { mode, group } }: DoctorSettings,
+  { root, directory, store }: StorePlaces,
+): FileSignal {
+  return createFileSignal({
+    root: root ?? dirname(store),
+    directory,
+    database: store,
+    mode,
+    ...(group === null ? {} : { group }),
+    onError: () => {},
+  })
+}
+
+/** A check that throws has failed to look, which is a finding too. */
+async function safely(check: () => Finding | Promise<Finding>): Promise<Finding> {
+  try {
+    return await check()
+  } catch (error) {
+    return skip(`not known: ${reasonOf(error)}`)
+  }
+}

@@ -1,0 +1,189 @@
+import { lookup } from 'node:dns/promises'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { codeOf } from '../../errors.js'
+import { reasonOf } from '../result.js'
+import type { Target } from './target.js'
+
+/** A connection with what it cost, in milliseconds. */
+export interface Connected {
+  readonly socket: Socket | TLSSocket
+  readonly address: string
+  /** 0 for an address that needs no name server. */
+  readonly dns: number
+  readonly tcp: number
+  /** Null without TLS. */
+  readonly tls: number | null
+  /** What was agreed on: `h2`, `http/1.1`, or null. */
+  readonly alpn: string | null
+  /** Addresses of the name that were tried before and did not answer. */
+  readonly silent: readonly string[]
+}
+
+/** Why there is no connection: at which step, the system's code, and words for it. */
+export class ConnectFault extends Error {
+  constructor(
+    readonly step: 'name' | 'connection' | 'certificate',
+    readonly code: string,
+    message: string,
+    readonly remedy: string,
+  ) {
+    super(message)
+  }
+}
+
+export interface ConnectOptions {
+  readonly alpn: readonly string[]
+  /** True to go on with a certificate that browsers refuse. */
+  readonly insecure: boolean
+}
+
+const DNS_TIME = 5000
+const TCP_TIME = 3000
+const TLS_TIME = 5000
+/** A name may have many addresses; a browser does not try them all either. */
+const MOST_ADDRESSES = 3
+
+/** Connects to a target, step by step. Throws ConnectFault, and nothing else. */
+export async function connect(target: Target, options: ConnectOptions): Promise<Connected> {
+  const began = performance.now()
+  const addresses = await resolveName(target)
+  const dns = performance.now() - began
+  const silent: string[] = []
+  let fault: unknown = null
+  for (const address of addresses.slice(0, MOST_ADDRESSES)) {
+    const start = performance.now()
+    try {
+      const socket = await openTcp(address, target.port)
+      const tcp = performance.now() - start
+      if (!target.secure) return { socket, address, dns, tcp, tls: null, alpn: null, silent }
+      const encrypted = await encrypt(socket, target, options)
+      const tls = performance.now() - start - tcp
+      return { socket: encrypted, address, dns, tcp, tls, alpn: encrypted.alpnProtocol || null, silent }
+    } catch (error) {
+      if (error instanceof ConnectFault) throw error
+      fault = error
+      silent.push(`${address} (${codeOf(error) || reasonOf(error)})`)
+    }
+  }
+  const refused = codeOf(fault) === 'ECONNREFUSED'
+  throw new ConnectFault(
+    'connection',
+    codeOf(fault) || 'ETIMEDOUT',
+    `port ${target.port} does not answer: ${silent.join(', ')}`,
+    refused
+      ? 'nothing listens there: start the app or its web server, and look at the port'
+      : 'a firewall is in between, or the machine is down; look at the address and the port',
+  )
+}
+
+async function resolveName({ host }: Target): Promise<string[]> {
+  if (isIP(host)) return [host]
+  const late = timeout(DNS_TIME)
+  try {
+    const found = await Promise.race([lookup(host, { all: true }), late.over])
+    if (found === null)
+      throw Object.assign(new Error(`no answer within ${DNS_TIME} ms`), { code: 'ETIMEOUT' })
+    return found.map(({ address }) => address)
+  } catch (error) {
+    throw new ConnectFault(
+      'name',
+      codeOf(error),
+      `the name "${host}" does not resolve (${codeOf(error) || reasonOf(error)})`,
+      'look at its spelling and at its A and AAAA records',
+    )
+  } finally {
+    late.clear()
+  }
+}
+
+function openTcp(address: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp({ host: address, port })
+    const timer = setTimeout(() => {
+      socket.destroy(Object.assign(new Error(`no answer within ${TCP_TIME} ms`), { code: 'ETIMEDOUT' }))
+    }, TCP_TIME)
+    socket.once('close', () => clearTimeout(timer))
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.off('error', reject)
+      // Whoever uses it listens for errors; between two listeners there must be one.
+      socket.on('error', () => {})
+      resolve(socket)
+    })
+  })
+}
+
+function encrypt(socket: Socket, { host, port }: Target, options: ConnectOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const encrypted = connectTls({
+      socket,
+      host,
+      ...(isIP(host) ? {} : { servername: host }),
+      ALPNProtocols: [...options.alpn],
+      rejectUnauthorized: !options.insecure,
+    })
+    const timer = setTimeout(() => {
+      encrypted.destroy()
+      reject(
+        new ConnectFault(
+          'certificate',
+          'ETIMEDOUT',
+          `the TLS handshake did not end within ${TLS_TIME} ms`,
+          'look at what listens there: it may not speak TLS',
+        ),
+      )
+    }, TLS_TIME)
+    encrypted.on('error', (error) => {
+      clearTimeout(timer)
+      encrypted.destroy()
+      reject(tlsFault(error, host, port))
+    })
+    encrypted.once('secureConnect', () => {
+      clearTimeout(timer)
+      resolve(encrypted)
+    })
+  })
+}
+
+const RENEW = 'renew it (most panels: AutoSSL or Let’s Encrypt), and reload the web server'
+const ISSUE = 'have one issued by an authority that browsers know (most panels: AutoSSL or Let’s Encrypt)'
+
+function tlsFault(error: Error, host: string, port: number): ConnectFault {
+  const code = codeOf(error)
+  const known: Readonly<Record<string, readonly [what: string, remedy: string]>> = {
+    CERT_HAS_EXPIRED: ['the certificate has expired', RENEW],
+    CERT_NOT_YET_VALID: ['the certificate is not valid yet', 'look at the clocks of both machines'],
+    DEPTH_ZERO_SELF_SIGNED_CERT: ['the certificate is self-signed', ISSUE],
+    SELF_SIGNED_CERT_IN_CHAIN: ['the certificate comes from an authority of somebody’s own', ISSUE],
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: [
+      'the certificate comes without the one that signed it',
+      'install the full chain (fullchain.pem), not the certificate alone',
+    ],
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: [
+      'the certificate comes from an authority that is not known here',
+      ISSUE,
+    ],
+    ERR_TLS_CERT_ALTNAME_INVALID: [
+      `the certificate is for another name than "${host}"`,
+      'have one issued for this name; on a new site the panel’s own may still be in its place',
+    ],
+    CERT_REVOKED: ['the certificate was revoked', RENEW],
+  }
+  const [what, remedy] = known[code] ?? [
+    /wrong version number|packet length too long/i.test(error.message)
+      ? `port ${port} does not speak TLS`
+      : `the TLS handshake failed (${code || reasonOf(error)})`,
+    'look at what listens there, and at its TLS settings; for a plain address use http:',
+  ]
+  return new ConnectFault('certificate', code, `${what}${code in known ? ` (${code})` : ''}`, remedy)
+}
+
+function timeout(ms: number): { over: Promise<null>; clear(): void } {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, ms, null)
+  })
+  return { over, clear: () => clearTimeout(timer) }
+}

@@ -1,0 +1,79 @@
+import { type Finding, fail, pass, showTime, warn } from '../result.js'
+import type { Exchange } from './exchange.js'
+
+/** Called about once a second while an open stream is watched, with milliseconds. */
+export type OnIdle = (progress: {
+  readonly elapsed: number
+  readonly total: number
+  readonly heartbeats: number
+}) => void
+
+/** What is usual, to name who cuts: milliseconds without a byte, and whose default that is. */
+const USUAL: readonly (readonly [ms: number, whose: string])[] = [
+  [30_000, 'many load balancers'],
+  [60_000, 'nginx (proxy_read_timeout) and Apache (ProxyTimeout, Timeout)'],
+  [100_000, 'Cloudflare'],
+  [120_000, 'LiteSpeed (initTimeout)'],
+  [300_000, 'LiteSpeed (connTimeout)'],
+]
+
+/** Watches an open stream until it has been open for `total` milliseconds, has ended, or `isEnough`. */
+export async function watchOpen(
+  stream: Exchange,
+  total: number,
+  onIdle: OnIdle,
+  isEnough: (stream: Exchange) => boolean = () => false,
+): Promise<void> {
+  const isOver = (): boolean => stream.end !== null || isEnough(stream)
+  const tell = (elapsed: number): void =>
+    onIdle({ elapsed: Math.min(elapsed, total), total, heartbeats: stream.stream.heartbeats.length })
+  while (!isOver() && stream.now() < total) {
+    tell(stream.now())
+    await stream.until(isOver, Math.min(1000, total - stream.now()))
+  }
+  tell(stream.now())
+}
+
+/** Judges how long the stream has lived, and who ended it. `heartbeat` is what the app has promised, null where not known. */
+export function checkIdle(stream: Exchange, total: number, heartbeat: number | null): Finding {
+  const { end, last } = stream
+  const { heartbeats } = stream.stream
+  const details = { total, heartbeats, end, last, promised: heartbeat }
+  const beats = `${heartbeats.length} heartbeats${gapOf(heartbeats)}`
+  if (!end || end.how === 'left') {
+    if (heartbeats.length > 0) return pass(`open for ${showTime(total)}, ${beats}`, details)
+    if (heartbeat !== null && heartbeat < total) {
+      return fail(`open for ${showTime(total)}, and no heartbeat arrived`, 'see "buffering"', details)
+    }
+    return pass(`open for ${showTime(total)}, without a byte: nothing cuts it within that time`, details)
+  }
+  const silence = end.at - (last ?? 0)
+  const seen = `${howOf(stream)} after ${showTime(end.at)}, ${showTime(silence)} after its last byte; ${beats}`
+  if (end.how === 'complete' && silence < 1000) {
+    return warn(seen, 'the app ended it, or its process did: see "duration" in the options', details)
+  }
+  const [, whose] = USUAL.find(([ms]) => Math.abs(silence - ms) < 1500) ?? []
+  const least = Math.floor(silence / 2000)
+  return fail(
+    `${seen}${whose ? `: the default of ${whose}` : ''}`,
+    `raise that timeout for streams, or send heartbeats more often: { heartbeat: '${Math.max(1, least)}s' }`,
+    details,
+  )
+}
+
+function howOf({ end, fault }: Exchange): string {
+  switch (end?.how) {
+    case 'complete':
+      return 'ended in good order'
+    case 'reset':
+      return `reset${fault ? ` (${fault})` : ''}`
+    default:
+      return 'cut off'
+  }
+}
+
+function gapOf(beats: readonly number[]): string {
+  if (beats.length < 2) return ''
+  const gaps = beats.slice(1).map((at, i) => at - (beats[i] ?? 0))
+  return `, at most ${showTime(Math.max(...gaps))} apart`
+}
