@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { ERRORS } from '../dist/errors.js'
+import { withoutInotify } from './setup/inotify.js'
 import { fixture, noSecondUser } from './support/child.js'
 import { EPOCH, useSignals } from './support/signals.js'
 import { skip } from './support/skip.js'
@@ -123,15 +123,3 @@ describe('the signal file where the system refuses', () => {
     expect(lines().filter(({ report }) => report)).to.deep.equal([])
   })
 })
-
-/** A command that runs another where the kernel refuses inotify with EMFILE, or null where that cannot be had. */
-function withoutInotify(): string[] | null {
-  const prefix = ['unshare', '--user', '--map-root-user', 'sh', '-c']
-  const refuse = 'echo 0 > /proc/sys/user/max_inotify_instances'
-  try {
-    execFileSync('unshare', [...prefix.slice(1), refuse], { stdio: 'pipe' })
-    return [...prefix, `${refuse} && exec "$0" "$@"`]
-  } catch {
-    return null
-  }
-}

@@ -55,7 +55,7 @@ export function runChild(command: string, args: readonly string[], timeout: numb
  * crash, or must happen in another process, a thread would not do.
  */
 export function runModule(module: URL, value: unknown, timeout: number): Promise<ChildEnd> {
-  // Two processes cannot listen on one inspector port; --experimental-sqlite is to be kept.
-  const flags = process.execArgv.filter((flag) => !flag.startsWith('--inspect'))
+  // Of this process's own flags no other may go with it: among them may be `-e` with a script that runs this again.
+  const flags = process.execArgv.filter((flag) => /^--(no-)?experimental-sqlite$/.test(flag))
   return runChild(process.execPath, [...flags, fileURLToPath(module), JSON.stringify(value)], timeout)
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createFileSignal, type FileSignal } from '../file-signal.js'
 import { createPaths, type Paths } from '../paths.js'
+import { inspectSqlite } from '../payload/sqlite/driver-facts.js'
 import { checkDelivery } from './local/delivery.js'
 import { checkFileSystem, checkQuota, checkRoom } from './local/disk.js'
 import { checkDriver } from './local/driver.js'
@@ -51,6 +52,8 @@ export async function diagnose(options: DoctorOptions = {}): Promise<Diagnosis> 
   const places = settings.local || settings.publish !== null ? findPlaces(paths) : null
   const isUsable = settings.local ? await checkLocally(paths, places, tell) : places !== null
   const epoch = isUsable && places ? await deliver(settings, places, tell) : null
+  if (settings.local && !isUsable)
+    tell('delivery', 'round trip', skip('not tried: first mend what failed above'))
   const stream = settings.target ? await look(settings, places, epoch, tell) : null
   const counts = { pass: 0, warn: 0, fail: 0, skip: 0 }
   for (const { status } of checks) counts[status] += 1
@@ -87,8 +90,9 @@ async function checkLocally(paths: Paths, places: StorePlaces | null, tell: Tell
   await attempt('machine', 'node', checkNode)
   await attempt('machine', 'npm', checkNpm)
   await attempt('machine', 'panel', checkPanel)
-  await attempt('machine', 'glibc', checkLibc)
-  const driver = await attempt('machine', 'sqlite driver', checkDriver)
+  const facts = inspectSqlite()
+  await attempt('machine', 'glibc', () => checkLibc(facts))
+  const driver = await attempt('machine', 'sqlite driver', () => checkDriver(facts))
   await attempt('files', 'root', () => checkRoot(paths))
   if (places === null) return false
   await attempt('files', 'paths', () => checkPlaces(places))

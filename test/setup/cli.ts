@@ -16,9 +16,23 @@ export interface CliProcess {
   ended: Promise<CliResult>
 }
 
+/** As whom it runs, and what is added to the environment. */
+export interface CliSurroundings {
+  uid?: number
+  gid?: number
+  env?: Record<string, string>
+}
+
 /** Starts `file-signal ARGS` on the project in `root`. */
 export function startCli(root: string, ...args: string[]): CliProcess {
-  const child = spawn(process.execPath, [MAIN, '--root', root, ...args])
+  return launch(root, args, {})
+}
+
+function launch(root: string, args: readonly string[], { env, ...user }: CliSurroundings): CliProcess {
+  const child = spawn(process.execPath, [MAIN, '--root', root, ...args], {
+    ...user,
+    env: { ...process.env, ...env },
+  })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -41,8 +55,9 @@ export function runCli(
   root: string,
   args: readonly string[],
   input: string | Buffer = '',
+  surroundings: CliSurroundings = {},
 ): Promise<CliResult> {
-  const cli = startCli(root, ...args)
+  const cli = launch(root, args, surroundings)
   cli.process.stdin.end(input)
   return cli.ended
 }

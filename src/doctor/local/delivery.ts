@@ -52,8 +52,9 @@ export async function checkDelivery(places: StorePlaces, making: Making): Promis
     const committed = performance.timeOrigin + performance.now() - began
     const at = await arrivals.of(`${nonce}-here`, TIME)
     const { store } = await events.stats()
-    const roundTrip = ofRoundTrip(committed, at === null ? null : at - began, reports)
     const otherProcess = await ofChild(places, making, `${nonce}-there`, arrivals, () => events.stats())
+    // Last, for what the watcher has to report comes when it will.
+    const roundTrip = ofRoundTrip(committed, at === null ? null : at - began, reports)
     return { roundTrip, otherProcess, epoch: store.epoch }
   } catch (error) {
     const remedy = error instanceof Error && 'remedy' in error ? String(error.remedy) : 'read the message'
@@ -104,12 +105,10 @@ async function ofChild(
   const at = await arrivals.of(nonce, TIME)
   const { streams } = await stats()
   const details = { time: at === null ? null : at - published, mode: streams.mode }
-  if (at === null)
-    return fail(
-      `a child's event did not arrive within ${showTime(TIME)}`,
-      'see "paths" and "watching"',
-      details,
-    )
+  if (at === null) {
+    const seen = `a child's event did not arrive within ${showTime(TIME)}`
+    return fail(seen, 'see "paths" and "watching"', details)
+  }
   // The two processes have clocks of one machine, but each counts from a start of its own.
   const time = Math.max(0, at - published)
   const how = streams.mode === 'poll' ? 'by polling' : 'by its file event'

@@ -1,34 +1,48 @@
+import { chooseSqlite } from '../../payload/sqlite/driver-choice.js'
+import type { SqliteFacts } from '../../payload/sqlite/driver-facts.js'
 import { runModule } from '../child.js'
 import { type Finding, fail, pass } from '../result.js'
 
 /** What the child prints. */
-export interface DriverReport {
-  readonly sqlite?: string
-  readonly driver?: string
-  readonly error?: { readonly message: string; readonly remedy: string | null }
-}
+export type DriverReport =
+  | {
+      readonly name: string
+      readonly version: string
+      readonly reason: string | null
+      readonly sqlite: string
+    }
+  | { readonly error: { readonly message: string; readonly remedy: string | null } }
 
 const CHILD = new URL('./driver-child.js', import.meta.url)
 const TIME = 10_000
 
 /**
- * Loads the SQLite driver as the library does, opens a file and writes to it, all in a child: a driver that
- * does not fit this Node ends its process by SIGSEGV, which nothing can catch.
+ * Says which SQLite driver is chosen and why, and tries it in a child: a driver that does not fit this Node
+ * ends its process by SIGSEGV, which nothing can catch. Nothing is loaded in this process.
  */
-export async function checkDriver(): Promise<Finding> {
+export async function checkDriver(facts: SqliteFacts): Promise<Finding> {
+  const { driver, reason, remedy } = chooseSqlite(facts)
+  if (driver === null) return fail(reason ?? 'no driver', remedy ?? REMEDY, { driver, reason })
   const { code, signal, stdout, stderr, timedOut } = await runModule(CHILD, null, TIME)
-  const remedy = 'run: npm install better-sqlite3@12, or use Node 22.13 or later, which brings node:sqlite'
-  if (timedOut) return fail(`the driver did not load within ${TIME} ms`, remedy)
+  if (timedOut) return fail(`${driver} did not load within ${TIME} ms`, REMEDY, { driver })
   const report = parse(stdout)
   if (!report) {
     const how = signal ? `killed its process (${signal})` : `ended its process with exit code ${code}`
     const words = stderr.trim().split('\n').at(-1) ?? ''
-    return fail(`loading it ${how} ${words}`.trim(), remedy, { signal, code })
+    return fail(`loading ${driver} ${how} ${words}`.trim(), REMEDY, { driver, signal, code })
   }
-  if (report.error) return fail(report.error.message, report.error.remedy ?? remedy)
-  const seen = `${report.driver} with SQLite ${report.sqlite}, loaded, written and read in a child process`
-  return pass(seen, { driver: report.driver, sqlite: report.sqlite })
+  if ('error' in report) return fail(report.error.message, report.error.remedy ?? REMEDY, { driver })
+  const why = report.reason === null ? '' : `, because ${report.reason}`
+  return pass(
+    `${report.name} ${report.version} with SQLite ${report.sqlite}${why}; tried in a child process`,
+    {
+      driver: report.name,
+      ...report,
+    },
+  )
 }
+
+const REMEDY = 'run: npm install better-sqlite3@12, or use Node 22.13 or later, which has SQLite built in'
 
 function parse(stdout: string): DriverReport | null {
   try {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
-import { type Finding, pass, skip, warn } from '../result.js'
+import { type Finding, pass, skip } from '../result.js'
 import type { StorePlaces } from './places.js'
 import { showUser } from './users.js'
 
@@ -36,19 +36,12 @@ export function checkHolders({ store }: StorePlaces): Finding {
   )
 }
 
-/** The same while a stream of the address is open: then somebody must have the store open, if it is this one. */
-export function checkHoldersOfStream({ store }: StorePlaces): Finding {
-  const holders = findHolders(store)
-  if (holders === null) return skip(`not known: ${process.platform} tells nothing of it`)
-  if (holders.length > 0) return pass(`the store is open in ${holders.map(show).join(', ')}`, { holders })
-  return warn(
-    'a stream is open, and no other process that can be seen has this store open',
-    'compare this root with that of the web process: `file-signal stats` and its own `await events.stats()`',
-    { holders },
-  )
+/** `process 4242 of alice (1000) (node app.js)`, and so on. */
+export function showHolders(holders: readonly Holder[]): string {
+  return holders.map(show).join(', ')
 }
 
-export function show({ pid, uid, command }: Holder): string {
+function show({ pid, uid, command }: Holder): string {
   const who = uid === null ? 'a user that cannot be seen' : showUser(uid)
   return `process ${pid} of ${who}${command ? ` (${command})` : ''}`
 }

@@ -1,31 +1,21 @@
-import { type Finding, pass, skip } from '../result.js'
-import { compare } from './node.js'
+import { isVersionBelow } from '../../payload/sqlite/driver-choice.js'
+import type { SqliteFacts } from '../../payload/sqlite/driver-facts.js'
+import { type Finding, pass, skip, warn } from '../result.js'
 
-/** What the ready-made binary of better-sqlite3 13 was linked against. */
-const OF_BETTER_SQLITE_13 = '2.34'
-
-/** The C library, which decides what ready-made native code can be loaded. */
-export function checkLibc(): Finding {
-  const version = glibcVersion()
-  if (process.platform !== 'linux') return skip(`no question on ${process.platform}`)
-  if (version === null) {
-    return skip('not known: Node names no glibc, so it is most likely musl (Alpine)', null, { glibc: null })
+/** The C library, which decides what ready-made native code can be loaded; and what the driver's code asks of it. */
+export function checkLibc({ glibc, platform, betterSqlite3 }: SqliteFacts): Finding {
+  const needed = betterSqlite3?.binary?.glibc ?? null
+  const details = { glibc, needed }
+  if (!platform.startsWith('linux-')) return skip(`no question on ${platform}`, null, details)
+  if (glibc === null) {
+    return skip('not known: Node names no glibc, so it is most likely musl (Alpine)', null, details)
   }
-  const note = isAtLeast(version, OF_BETTER_SQLITE_13)
-    ? ''
-    : `; better-sqlite3 13 would need ${OF_BETTER_SQLITE_13}`
-  return pass(`glibc ${version}${note}`, { glibc: version })
-}
-
-/** The version of glibc that runs, null where there is none. */
-function glibcVersion(): string | null {
-  const report: unknown = process.report?.getReport()
-  if (typeof report !== 'object' || report === null || !('header' in report)) return null
-  const { header } = report
-  if (typeof header !== 'object' || header === null || !('glibcVersionRuntime' in header)) return null
-  return typeof header.glibcVersionRuntime === 'string' ? header.glibcVersionRuntime : null
-}
-
-function isAtLeast(version: string, least: string): boolean {
-  return compare(version.split('.').map(Number), least.split('.').map(Number)) >= 0
+  if (needed === null) return pass(`glibc ${glibc}; nothing here needs a certain one`, details)
+  const seen = `glibc ${glibc}; better-sqlite3 needs ${needed}`
+  if (!isVersionBelow(glibc, needed)) return pass(seen, details)
+  return warn(
+    seen,
+    'use Node 22.13 or later, whose own SQLite needs nothing else, or build better-sqlite3 12',
+    details,
+  )
 }

@@ -1,4 +1,5 @@
-import { existsSync, statSync } from 'node:fs'
+import { lstatSync, statSync } from 'node:fs'
+import { codeOf } from '../../errors.js'
 import { type Finding, fail, pass, skip, warn } from '../result.js'
 import type { StorePlaces } from './places.js'
 import { showUser } from './users.js'
@@ -13,6 +14,16 @@ export function checkOwner({ root, store }: StorePlaces): Finding {
   if (uid === owner) return pass(`${showUser(uid)}, who owns the project`, details)
   const seen = `${showUser(uid)}, while the project belongs to ${showUser(owner)}`
   const remedy = `run cron jobs and this command as ${showUser(owner)}, or give both one group and pass { mode: 0o660, group }`
-  if (existsSync(store)) return warn(seen, remedy, details)
+  if (!isMissing(store)) return warn(seen, remedy, details)
   return fail(`${seen}, and the store is not there yet: it would not be the owner's`, remedy, details)
+}
+
+/** A file in a folder that this user may not enter is not missing. */
+function isMissing(path: string): boolean {
+  try {
+    lstatSync(path)
+    return false
+  } catch (error) {
+    return codeOf(error) === 'ENOENT'
+  }
 }

@@ -1,7 +1,7 @@
 import { type Finding, fail, pass, warn } from '../result.js'
 import type { Headers } from './exchange.js'
-import { isReady } from './opening.js'
 import { ask, type Client } from './probe.js'
+import { isReady } from './ready.js'
 import type { Target } from './target.js'
 
 const TIME = 2500

@@ -86,6 +86,17 @@ export function createExchange(hangUp: () => void): Intake {
     hangUp()
   }
 
+  /** What the decoder still holds belongs to the answer. */
+  function finish(how: End, fault?: string): void {
+    if (!decoder) {
+      end(how, fault)
+      return
+    }
+    state.fault ??= fault ?? null
+    decoder.once('end', () => end(how))
+    decoder.end()
+  }
+
   function plain(chunk: Buffer): void {
     decoded += chunk.length
     const text = utf8.write(chunk)
@@ -126,7 +137,7 @@ export function createExchange(hangUp: () => void): Intake {
       look()
     },
     onData: (chunk) => {
-      if (state.end) return
+      if (state.end || decoder?.writableEnded) return
       state.body ??= now()
       state.last = now()
       state.bytes += chunk.length
@@ -135,7 +146,9 @@ export function createExchange(hangUp: () => void): Intake {
         look()
       } else plain(chunk)
     },
-    onEnd: end,
+    onEnd: (how, fault) => {
+      if (!decoder?.writableEnded) finish(how, fault)
+    },
   }
 }
 

@@ -44,7 +44,7 @@ const TRACES: readonly Trace[] = [
   ['LiteSpeed', 'x-litespeed-cache', /./],
   ['LiteSpeed', 'x-turbo-charged-by', /litespeed/i],
   ['lighttpd', 'server', /lighttpd/i],
-  ['Apache', 'server', /apache|httpd/i],
+  ['Apache', 'server', /apache|\bhttpd/i],
   ['Passenger', 'x-powered-by', /passenger/i],
   ['Passenger', 'server', /passenger/i],
 ]

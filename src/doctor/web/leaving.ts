@@ -49,9 +49,11 @@ export async function checkLeaving(client: Client, target: Target, app: AppSide)
     await app.publish({ leaving: i })
     if (await within(WRITTEN / 6, isGone)) return noticed(performance.now() - written, 'by writing')
   }
-  return fail(
-    `not noticed within ${showTime(WRITTEN)} of writing to it: streams of closed tabs stay in the app`,
-    'some layer swallows what is written: see "buffering"; until then the streams end at their duration',
+  // A socket may be another's all the same, where a layer keeps its connections to the app; a count is exact.
+  const judge = app.count ? fail : warn
+  return judge(
+    `not noticed within ${showTime(WRITTEN)} of writing to it: the streams of closed tabs stay in the app`,
+    'some layer swallows what is written: see "buffering"; until then such streams end at their duration',
     { time: null },
   )
 }

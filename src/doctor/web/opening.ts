@@ -1,7 +1,10 @@
 import { type Finding, fail } from '../result.js'
 import { PATIENCE } from './arrive.js'
+import { asksPlainly } from './encoding.js'
 import type { Exchange } from './exchange.js'
 import { ask, type Client, type Probe } from './probe.js'
+import { isReady } from './ready.js'
+import { withQuery } from './target.js'
 
 /** How a stream begins, once it is known to be one, or known to be held back. */
 export interface Opening {
@@ -13,39 +16,58 @@ export interface Opening {
   readonly came: 'ready' | 'bytes' | 'head' | 'nothing'
   /** How long the app let a first request wait, where this is the second; null where it is the first. */
   readonly slow: number | null
+  /** Whether it came through uncompressed; null where that was not tried. */
+  readonly plain: boolean | null
 }
 
 const READY = 2500
-const HEAD_TIME = 6000
+const ALIVE_TIME = 4000
 
 /**
- * Waits for the beginning of a stream. Where nothing comes, a HEAD request tells whether the app is alive:
- * it is answered by the same code, and ends at once, so that no layer holds it back.
+ * Waits for the beginning of a stream. Where nothing comes, two requests that end at once tell whether the
+ * app is alive, as no layer holds those back: a HEAD, and a short response, for Varnish makes a GET of a HEAD.
  *
  * Resolves with a finding where there is no answer at all.
  */
 export async function openStream(client: Client, first: Probe): Promise<Opening | Finding> {
-  if (first.exchange.status !== null) return opened(first)
-  if (first.exchange.end) return noAnswer(first.exchange)
-  const { exchange: head } = await ask(client, first.target, { method: 'HEAD' })
-  await head.until(({ status }) => status !== null, HEAD_TIME)
-  head.leave()
-  // An app that had to be started answers both now.
-  if (head.status !== null && first.exchange.status === null) {
-    const second = await ask(client, first.target)
-    await second.exchange.until(({ status }) => status !== null, READY)
-    if (second.exchange.status === null) {
-      second.exchange.leave()
-      return { probe: first, answer: head, came: 'nothing', slow: null }
-    }
-    first.exchange.leave()
-    return { ...(await opened(second)), slow: first.exchange.now() }
-  }
-  if (first.exchange.status !== null) return opened(first)
+  const { exchange, target } = first
+  if (exchange.status !== null) return opened(first)
+  if (exchange.end) return noAnswer(exchange)
+  const alive = await firstAnswer([
+    await ask(client, target, { method: 'HEAD' }),
+    await ask(client, withQuery(target, 'mode', 'short')),
+  ])
+  // An app that had to be started answers all of them now.
+  if (exchange.status !== null) return opened(first)
+  if (alive) return openAgain(client, first, alive)
   return fail(
-    `no answer: a GET brought no byte within ${Math.round(first.exchange.now())} ms, a HEAD none within ${HEAD_TIME} ms`,
+    `no answer: no byte within ${Math.round(exchange.now())} ms, and none to a HEAD or a short request either`,
     'the app hangs, is being started, or waits for a free worker: look into the logs and the process limits',
   )
+}
+
+async function openAgain(client: Client, first: Probe, alive: Exchange): Promise<Opening> {
+  const [second, plain] = await Promise.all([ask(client, first.target), asksPlainly(client, first.target)])
+  // The second had as long as the plain one took, at most.
+  await second.exchange.until(({ status }) => status !== null, READY - second.exchange.now())
+  if (second.exchange.status === null) {
+    second.exchange.leave()
+    return { probe: first, answer: alive, came: 'nothing', slow: null, plain }
+  }
+  first.exchange.leave()
+  return { ...(await opened(second)), slow: first.exchange.now() }
+}
+
+/** The first good answer, else any, all of them left; null where there is none. */
+async function firstAnswer(probes: readonly Probe[]): Promise<Exchange | null> {
+  const answered = probes.map(async ({ exchange }) => {
+    await exchange.until(({ status }) => status !== null, ALIVE_TIME)
+    if (exchange.status === 200) return exchange
+    throw new Error('not this one')
+  })
+  const good = await Promise.any(answered).catch(() => null)
+  for (const { exchange } of probes) exchange.leave()
+  return good ?? probes.find(({ exchange }) => exchange.status !== null)?.exchange ?? null
 }
 
 /** True for what `openStream` gives where there is no answer. */
@@ -60,11 +82,7 @@ async function opened(probe: Probe): Promise<Opening> {
   // A page's title is all that is wanted of it.
   else await exchange.until(({ text }) => /<\/title>/i.test(text), 1000)
   const came = isReady(exchange) ? 'ready' : exchange.body === null ? 'head' : 'bytes'
-  return { probe, answer: exchange, came, slow: null }
-}
-
-export function isReady({ stream }: Exchange): boolean {
-  return stream.messages.some(({ type }) => type === 'ready')
+  return { probe, answer: exchange, came, slow: null, plain: null }
 }
 
 function noAnswer({ end, fault }: Exchange): Finding {

@@ -1,6 +1,6 @@
 import { type Finding, fail, pass, showTime, skip, warn } from '../result.js'
-import { isReady } from './opening.js'
 import { ask, type Client } from './probe.js'
+import { readyOf } from './ready.js'
 import { type Target, withQuery } from './target.js'
 
 /** What a short response has told. */
@@ -23,7 +23,7 @@ export async function checkShort(client: Client, target: Target): Promise<Short>
   const { exchange } = await ask(client, withQuery(target, 'mode', 'short'))
   await exchange.until(() => false, TIME)
   exchange.leave()
-  const ready = exchange.stream.messages.find(({ type }) => type === 'ready')
+  const ready = readyOf(exchange)
   const details = { status: exchange.status, end: exchange.end, ready: ready !== undefined }
   const failed = (finding: Finding): Short => ({ works: false, cursor: null, time: null, finding })
   if (exchange.status === null) {
@@ -43,7 +43,7 @@ export async function checkShort(client: Client, target: Target): Promise<Short>
       skip(`${seen}: this is no stream of file-signal, or one that does not know ?mode=short`, null, details),
     )
   }
-  if (!ready || !isReady(exchange)) {
+  if (!ready) {
     return failed(skip('ended, and without "ready": this is no stream of file-signal', null, details))
   }
   const { at } = exchange.end

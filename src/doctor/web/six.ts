@@ -1,7 +1,7 @@
 import { type Finding, fail, pass, showTime, skip, warn } from '../result.js'
 import { ConnectFault } from './connect.js'
-import { isReady } from './opening.js'
 import { type Client, headersOf, open2 } from './probe.js'
+import { isReady } from './ready.js'
 import type { Target } from './target.js'
 
 /** What was found out about HTTP/2. */

@@ -1,7 +1,7 @@
 import { quotePath } from '../../errors.js'
-import { checkHoldersOfStream } from '../local/holders.js'
+import { findHolders, showHolders } from '../local/holders.js'
 import type { StorePlaces } from '../local/places.js'
-import { type CheckGroup, type Finding, fail, pass, skip, warn } from '../result.js'
+import { type CheckGroup, type Finding, fail, pass, showTime, skip, warn } from '../result.js'
 import { checkAnswer, checkFirstByte } from './answer.js'
 import { arrive } from './arrive.js'
 import { type Evidence, judge } from './buffering.js'
@@ -12,8 +12,9 @@ import { checkExposure } from './exposure.js'
 import { checkIdle, type OnIdle, watchOpen } from './idle.js'
 import { type Layer, readWay, type Way } from './layers.js'
 import { checkLeaving } from './leaving.js'
-import { isFinding, isReady, type Opening, openStream } from './opening.js'
+import { isFinding, type Opening, openStream } from './opening.js'
 import { type Client, headersOf, open2, type Probe } from './probe.js'
+import { isReady, readyOf } from './ready.js'
 import { checkShort, type Short } from './short.js'
 import { checkHttpVersion, type Second } from './six.js'
 import type { Target } from './target.js'
@@ -105,10 +106,10 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   const { target } = probe
   const way = readWay(answer.headers)
   const encoding = encodingOf(answer.headers)
-  const isPlainWanted = opening.came !== 'ready' || encoding !== null
+  const isPlainWanted = opening.plain === null && (opening.came !== 'ready' || encoding !== null)
   const [short, plain] = await Promise.all([
     checkShort(client, target),
-    isPlainWanted ? asksPlainly(client, target) : null,
+    isPlainWanted ? asksPlainly(client, target) : opening.plain,
   ])
   const second = await checkHttpVersion(client, target)
   tell('address', 'http version', second.version)
@@ -118,8 +119,8 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
 
   tell('stream', 'layers', ofWay(way))
   tell('stream', 'first byte', checkFirstByte(probe.exchange.firstByte, opening.slow, probe.connected.tcp))
-  tell('stream', 'short responses', short.finding)
   const heard = publish ? await publishInto(site, opening, short, second, publish.send) : null
+  tell('stream', 'short responses', ofShort(short, heard))
   const store = isSame ? (site.places?.store ?? null) : null
   const mayWrite = heard !== null && (heard.delays?.arrived || heard.short !== null)
   const app = { store, count: site.count, publish: mayWrite && publish ? publish.send : null }
@@ -140,7 +141,7 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   const streams = second.streams === false ? false : buffering.streams
   tell('stream', 'compression', checkEncoding(answer.headers, streams, plain))
   if (heard && publish) {
-    tell('stream', 'delay', heard.known ? checkDelays(heard.delays ?? NONE) : unheard(publish.key))
+    tell('stream', 'delay', heard.known ? checkDelays(heard.delays) : unheard(publish.key))
   }
   tell('stream', 'buffering', buffering.finding)
   return {
@@ -158,22 +159,19 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   }
 }
 
-const NONE: Delays = Object.freeze({ sent: 0, arrived: 0, p50: null, p95: null, max: null })
-
 /** The epoch in an id names the store, so it tells whether the address and this command speak of one store. */
 async function tellSameStore(site: StreamSite, { probe }: Opening, short: Short): Promise<boolean> {
   if (site.epoch === null || site.places === null) return false
-  const ready = probe.exchange.stream.messages.find(({ type }) => type === 'ready')
-  const [theirs = ''] = (ready?.id ?? short.cursor ?? '').split('-')
+  const [theirs = ''] = (readyOf(probe.exchange)?.id ?? short.cursor ?? '').split('-')
   const details = { here: site.epoch, there: theirs || null }
   if (theirs === '') {
     site.tell('address', 'same store', skip('not known: no cursor has come through', null, details))
     return false
   }
   if (theirs === site.epoch) {
-    const holders = checkHoldersOfStream(site.places)
-    const seen = `the stream reads the store that is used here; ${holders.seen}`
-    site.tell('address', 'same store', pass(seen, { ...details, ...holders.details }))
+    const holders = findHolders(site.places.store) ?? []
+    const who = holders.length > 0 ? `, open in ${showHolders(holders)}` : ''
+    site.tell('address', 'same store', pass(`the stream reads the store that is used here${who}`, details))
     return true
   }
   site.tell(
@@ -196,6 +194,15 @@ function ofWay({ layers, told, accelBuffering }: Way): Finding {
       : 'X-Accel-Buffering did not arrive, which only nginx takes away'
   if (layers.length === 0) return pass(`no header names a layer; ${accel}`, details)
   return pass(`${layers.join(' → ')} by the headers; ${accel}`, details)
+}
+
+function ofShort({ finding }: Short, heard: Heard | null): Finding {
+  const delay = heard?.short ?? null
+  if (delay === null || finding.status !== 'pass') return finding
+  return pass(`${finding.seen}; an event came ${showTime(delay)} after its signal`, {
+    ...finding.details,
+    delay,
+  })
 }
 
 interface Heard {
@@ -262,12 +269,12 @@ async function waitForLater(
 }
 
 /** `ready` tells after how many milliseconds of silence a heartbeat follows. */
-function heartbeatOf({ stream }: Exchange): number | null {
-  const data = stream.messages.find(({ type }) => type === 'ready')?.data ?? ''
+function heartbeatOf(exchange: Exchange): number | null {
+  const data = readyOf(exchange)?.data ?? ''
   const found = /"heartbeat":(\d+)/.exec(data)?.[1]
   return found === undefined ? null : Number(found)
 }
 
-function readyAt({ stream }: Exchange): number {
-  return stream.messages.find(({ type }) => type === 'ready')?.at ?? 0
+function readyAt(exchange: Exchange): number {
+  return readyOf(exchange)?.at ?? 0
 }

@@ -1,0 +1,490 @@
+import type { Socket } from 'node:net'
+import { setInterval as every } from 'node:timers'
+import { expect } from 'chai'
+import {
+  type Check,
+  createFileSignal,
+  type Diagnosis,
+  type DoctorOptions,
+  doctor,
+  type FileSignal,
+} from 'file-signal'
+import { makeCertificate } from './setup/certificates.js'
+import { runCli } from './setup/cli.js'
+import { answer, type Hostile, serveBuffering, serveHttp, serveRaw, serveTls } from './setup/hostile.js'
+import { needProgram } from './setup/program.js'
+import { freePort } from './setup/web-server.js'
+import { failure } from './support/failure.js'
+import { freshFolder } from './support/folder.js'
+
+const PAGE = '<!doctype html><html><head><title>Just a moment...</title></head><body>'
+
+describe('doctor with an address', () => {
+  let servers: Hostile[]
+  let root: string
+  let events: FileSignal
+
+  async function use(server: Promise<Hostile>): Promise<Hostile> {
+    servers.push(await server)
+    return server
+  }
+
+  /** The app: one stream of the key `orders`, at any path. */
+  async function app(heartbeat = 300): Promise<Hostile> {
+    events = createFileSignal({ root, heartbeat })
+    const handler = events.handler('orders')
+    return use(serveHttp(handler))
+  }
+
+  /** The address alone, unless the store is needed. */
+  async function look(url: string, options: DoctorOptions = {}): Promise<Diagnosis> {
+    return doctor({ root, url, local: false, ...options })
+  }
+
+  beforeEach(() => {
+    servers = []
+    root = freshFolder()
+    events = createFileSignal({ root })
+  })
+  afterEach(async () => {
+    await events.close()
+    for (const server of servers) await server.stop()
+  })
+
+  describe('says of a stream that works', () => {
+    it('that events come one by one, how late, and when the app notices that a client left', async () => {
+      const { url } = await app()
+      const found = await look(`${url}/orders.sse`, { local: true, publish: 'orders', events })
+      expect(failed(found)).to.deep.equal([])
+      expect(found.stream).to.include({
+        streams: true,
+        buffered: false,
+        compressed: null,
+        http: '1.1',
+        short: true,
+      })
+      expect(found.stream?.delay).to.include({ sent: 12, arrived: 12 })
+      expect(found.stream?.delay?.p50).to.be.below(30)
+      expect(found.stream?.shortDelay).to.be.below(100)
+      expect(check(found, 'leaving')).to.match(/^pass: the app noticed at once/)
+      expect(check(found, 'same store')).to.match(/^pass: the stream reads the store that is used here/)
+      expect(check(found, 'six connections')).to.match(/^warn: over HTTP\/1.1 a browser opens six/)
+      expect(check(found, 'layers')).to.match(/^pass: no header names a layer/)
+    })
+
+    it('the same without publishing, by the first heartbeat', async () => {
+      const { url } = await app()
+      const found = await look(`${url}/orders.sse`)
+      expect(found.stream).to.include({ streams: true, buffered: false, delay: null })
+      expect(check(found, 'buffering')).to.match(/^pass: none: a heartbeat came when it was due/)
+    })
+
+    it('how long it stays open, and its heartbeats', async () => {
+      const { url } = await app()
+      const seen: number[] = []
+      const onIdle = ({ elapsed }: { elapsed: number }) => seen.push(elapsed)
+      const found = await look(`${url}/orders.sse`, { idle: '2s', onIdle })
+      expect(check(found, 'idle')).to.match(/^pass: open for 2.0 s, \d heartbeats, at most \d+ ms apart/)
+      expect(seen.at(-1)).to.equal(2000)
+    })
+
+    it('that it reads another store than the one that is used here', async () => {
+      const { url } = await app()
+      const other = freshFolder()
+      const found = await look(`${url}/orders.sse`, { root: other, local: true, publish: 'orders' })
+      expect(check(found, 'same store')).to.match(/^warn: the stream reads another store/)
+      expect(check(found, 'delay')).to.match(/^skip: not known: events of the key "orders" came neither/)
+      expect(found.stream?.streams).to.equal(true)
+    })
+
+    it('that it did not come with a second key, and which key to name', async () => {
+      const { url } = await app()
+      const found = await look(`${url}/orders.sse`, { local: true, publish: true })
+      expect(remedy(found, 'delay')).to.include('--publish KEY')
+    })
+  })
+
+  describe('finds a layer that holds back', () => {
+    it('everything, and says which one by its headers', async () => {
+      const { port } = await app()
+      const proxy = await use(serveBuffering(port, 'all'))
+      const found = await look(`${proxy.url}/orders.sse`, { local: true, publish: 'orders' })
+      expect(found.stream).to.deep.include({
+        streams: false,
+        buffered: true,
+        by: 'nginx',
+        layers: ['nginx'],
+        short: true,
+      })
+      expect(found.stream?.shortDelay).to.be.below(200)
+      expect(check(found, 'buffering')).to.match(/^fail: .* short responses come through: nginx: it ignores/)
+      expect(remedy(found, 'buffering')).to.include('nginx/proxy.conf').and.to.include('?mode=short')
+    })
+
+    it('what follows the beginning, without publishing', async () => {
+      const { port } = await app()
+      const proxy = await use(serveBuffering(port, 'what follows'))
+      const found = await look(`${proxy.url}/orders.sse`)
+      expect(found.stream).to.include({ streams: false, buffered: true, by: 'nginx' })
+      expect(check(found, 'buffering')).to.match(
+        /^fail: the beginning came, and no heartbeat when it was due/,
+      )
+    })
+
+    it('what follows the beginning, as events show that come by short responses alone', async () => {
+      const { port } = await app(15_000)
+      const proxy = await use(serveBuffering(port, 'what follows'))
+      const found = await look(`${proxy.url}/orders.sse`, { local: true, publish: 'orders' })
+      expect(found.stream).to.include({ streams: false, buffered: true })
+      expect(check(found, 'buffering')).to.match(
+        /^fail: events come by short responses, and not by the open stream/,
+      )
+      expect(check(found, 'delay')).to.match(/^fail: none of 12 events arrived/)
+    })
+
+    it('or says that it is not known, where no heartbeat is due in time and nothing may be published', async () => {
+      const { url } = await app(60_000)
+      const found = await look(`${url}/orders.sse`)
+      expect(found.stream).to.include({ streams: null, buffered: null })
+      expect(check(found, 'buffering')).to.match(/^skip: not known/)
+      expect(remedy(found, 'buffering')).to.include('--publish')
+    })
+
+    it('and a layer that cuts idle streams, and whose default that is', async () => {
+      const { port } = await app(15_000)
+      const cutter = await use(
+        serveHttp(async (incoming, outgoing) => {
+          const inner = await fetch(`http://127.0.0.1:${port}${incoming.url}`)
+          outgoing.writeHead(200, { 'content-type': 'text/event-stream' })
+          const timer = setTimeout(() => outgoing.destroy(), 1200)
+          outgoing.on('close', () => {
+            clearTimeout(timer)
+            inner.body?.cancel().catch(() => {})
+          })
+          try {
+            for await (const chunk of inner.body ?? []) outgoing.write(chunk)
+            outgoing.end()
+          } catch {}
+        }),
+      )
+      const found = await look(`${cutter.url}/orders.sse`, { idle: 3000 })
+      expect(check(found, 'idle')).to.match(
+        /^fail: cut off after 1\.\d s, 1\.\d s after its last byte; 0 heartbeats/,
+      )
+      expect(remedy(found, 'idle')).to.include('heartbeat')
+    })
+
+    it('and one that compresses', async () => {
+      const { createGzip, constants } = await import('node:zlib')
+      const zipped = await use(
+        serveHttp((incoming, outgoing) => {
+          const wants = String(incoming.headers['accept-encoding']).includes('gzip')
+          outgoing.writeHead(200, {
+            'content-type': 'text/event-stream',
+            server: 'Apache/2.4',
+            ...(wants ? { 'content-encoding': 'gzip' } : {}),
+          })
+          outgoing.flushHeaders()
+          const text = ': hello\n\nevent: ready\nid: abcd-1\ndata: {"heartbeat":300}\n\n'
+          if (incoming.url?.includes('held')) return wants || outgoing.write(text)
+          const gzip = createGzip({ flush: constants.Z_SYNC_FLUSH })
+          gzip.pipe(outgoing)
+          gzip.write(text)
+          const timer = every(() => gzip.write(':\n'), 300)
+          outgoing.on('close', () => clearInterval(timer))
+        }),
+      )
+      const flushed = await look(`${zipped.url}/orders.sse`)
+      expect(flushed.stream).to.include({ streams: true, compressed: 'gzip' })
+      expect(check(flushed, 'compression')).to.match(/^warn: gzip/)
+      const held = await look(`${zipped.url}/held.sse`)
+      expect(held.stream).to.include({ streams: false, compressed: 'gzip', by: 'Apache' })
+      expect(check(held, 'buffering')).to.match(/compression \(gzip\) by Apache holds it back/)
+      expect(check(held, 'compression')).to.match(/^fail: gzip, and the stream comes through only without it/)
+    })
+  })
+
+  describe('says in one line of', () => {
+    it('a host that does not resolve', async () => {
+      const found = await look('http://nothing.invalid/orders.sse')
+      expect(check(found, 'name')).to.match(/^fail: the name "nothing.invalid" does not resolve \(E\w+\)$/)
+      expect(found.stream).to.equal(null)
+    })
+
+    it('a port that nobody listens on', async () => {
+      const found = await look(`http://127.0.0.1:${await freePort()}/orders.sse`)
+      expect(check(found, 'connection')).to.match(
+        /^fail: port \d+ does not answer: 127.0.0.1 \(ECONNREFUSED\)$/,
+      )
+    })
+
+    it('a redirect loop', async () => {
+      const { url } = await use(
+        serveRaw(always(answer('302 Found', { Location: '/login', 'Content-Length': '0' }))),
+      )
+      const found = await look(`${url}/orders.sse`)
+      expect(check(found, 'redirects')).to.match(
+        /^fail: a redirect loop: \S+\/orders.sse → \S+\/login → \S+\/login$/,
+      )
+    })
+
+    it('too many redirects', async () => {
+      let count = 0
+      const { url } = await use(
+        serveHttp((_incoming, outgoing) => {
+          count += 1
+          outgoing.writeHead(307, { Location: `/${count}` }).end()
+        }),
+      )
+      expect(check(await look(url), 'redirects')).to.match(/^fail: more than 5 redirects, the last to /)
+      expect(count).to.equal(6)
+    })
+
+    it('a redirect that it can follow, and sends no cookie to another site', async () => {
+      const cookies: unknown[] = []
+      events = createFileSignal({ root, heartbeat: 300 })
+      const stream = events.handler('orders')
+      const { port } = await use(
+        serveHttp((incoming, outgoing) => {
+          cookies.push(incoming.headers.cookie)
+          void stream(incoming, outgoing)
+        }),
+      )
+      const { url } = await use(
+        serveRaw(
+          always(
+            answer('301 Moved', { Location: `http://localhost:${port}/new.sse`, 'Content-Length': '0' }),
+          ),
+        ),
+      )
+      const found = await look(`${url}/orders.sse`, { headers: { Cookie: 'session=1' } })
+      expect(check(found, 'redirects')).to.match(
+        /^warn: 1 before the stream, which is at \S+new.sse, on another site/,
+      )
+      expect(found.stream?.streams).to.equal(true)
+      expect(new Set(cookies)).to.deep.equal(new Set([undefined]))
+    })
+
+    it('an HTML page, also one that never ends', async () => {
+      const type = { 'Content-Type': 'text/html' }
+      for (const text of [
+        answer('200 OK', { ...type, 'Content-Length': String(PAGE.length) }, PAGE),
+        answer('200 OK', type, PAGE),
+      ]) {
+        const { url } = await use(serveRaw(always(text)))
+        const found = await look(url)
+        expect(check(found, 'answer')).to.equal(
+          'fail: an HTML page with the title "Just a moment...", no event stream',
+        )
+      }
+    })
+
+    const statuses: [status: string, what: RegExp, remedy: RegExp][] = [
+      ['204 No Content', /^fail: status 204: every key of this stream has ended/, /signal the key again/],
+      ['401 Unauthorized', /^fail: status 401: a login is asked for/, /--header "Cookie/],
+      ['403 Forbidden', /^fail: status 403: /, /--header "Cookie/],
+      ['404 Not Found', /^fail: status 404: there is no such route/, /path/],
+      ['406 Not Acceptable', /^fail: status 406: the app did not see "Accept/, /Accept/],
+      ['502 Bad Gateway', /^fail: status 502: the web server gets no answer from the app/, /start the app/],
+      ['508 Loop', /^fail: status 508: CloudLinux/, /share one stream/],
+      ['418 Teapot', /^fail: status 418: this is no stream/, /path/],
+    ]
+    for (const [status, what, how] of statuses) {
+      it(`status ${status}`, async () => {
+        const { url } = await use(serveRaw(always(answer(status, { 'Content-Length': '0' }))))
+        const found = await look(url)
+        expect(check(found, 'answer')).to.match(what)
+        expect(remedy(found, 'answer')).to.match(how)
+      })
+    }
+
+    it('a web server that answers while the app is down, as nginx/proxy.conf makes it', async () => {
+      const body = ': the app is restarting\nretry: 3000\n\n'
+      const headers = { 'Content-Type': 'text/event-stream', 'Content-Length': String(body.length) }
+      const { url } = await use(serveRaw(always(answer('200 OK', headers, body))))
+      expect(check(await look(url), 'answer')).to.match(/^fail: a stream that ended at once, without "ready"/)
+    })
+
+    it('something that does not speak HTTP', async () => {
+      const { url } = await use(serveRaw((socket) => void socket.write('SSH-2.0-OpenSSH_9.2\r\n')))
+      const found = await look(url)
+      expect(check(found, 'answer')).to.match(
+        /^fail: no answer: the answer is no HTTP: it begins with "SSH-2.0-Open/,
+      )
+    })
+
+    it('a server that closes without an answer', async () => {
+      const { url } = await use(serveRaw((socket) => socket.end()))
+      expect(check(await look(url), 'answer')).to.match(/^fail: no answer: the connection was closed/)
+    })
+
+    it('plain HTTP where https: was asked for', async () => {
+      const { port } = await app()
+      const found = await look(`https://127.0.0.1:${port}/orders.sse`)
+      expect(check(found, 'certificate')).to.match(/^fail: port \d+ does not speak TLS$/)
+    })
+  })
+
+  describe('says of a certificate', () => {
+    before(function () {
+      needProgram(this, 'openssl', 'openssl')
+    })
+
+    /** By the command line, for what a process trusts is decided at its start. */
+    async function trusting(file: string | null, url: string, ...flags: string[]): Promise<Diagnosis> {
+      const env: Record<string, string> = file === null ? {} : { NODE_EXTRA_CA_CERTS: file }
+      const { stdout } = await runCli(root, ['doctor', url, '--no-local', '--json', ...flags], '', { env })
+      return JSON.parse(stdout)
+    }
+
+    it('that it is self-signed, and goes on with --insecure', async () => {
+      const certificate = makeCertificate('127.0.0.1')
+      const { url } = await use(
+        serveTls(certificate, always(answer('404 Not Found', { 'Content-Length': '0' }))),
+      )
+      const found = await trusting(null, url)
+      expect(check(found, 'certificate')).to.equal(
+        'fail: the certificate is self-signed (DEPTH_ZERO_SELF_SIGNED_CERT)',
+      )
+      expect(remedy(found, 'certificate')).to.include('authority')
+      expect(check(await trusting(null, url, '--insecure'), 'answer')).to.match(/^fail: status 404/)
+    })
+
+    it('that it has expired', async () => {
+      const certificate = makeCertificate('127.0.0.1', true)
+      const { url } = await use(serveTls(certificate, () => {}))
+      const found = await trusting(certificate.file, url)
+      expect(check(found, 'certificate')).to.equal('fail: the certificate has expired (CERT_HAS_EXPIRED)')
+    })
+
+    it('that it is for another name', async () => {
+      const certificate = makeCertificate('example.org')
+      const { url } = await use(serveTls(certificate, () => {}))
+      const found = await trusting(certificate.file, url)
+      expect(check(found, 'certificate')).to.match(
+        /^fail: the certificate is for another name than "127.0.0.1"/,
+      )
+    })
+  })
+
+  describe('always ends', () => {
+    const LONGEST = 20_000
+    const cases: [what: string, onSocket: (socket: Socket) => void, name: string, seen: RegExp][] = [
+      ['where nothing is ever answered', () => {}, 'answer', /^fail: no answer: no byte within/],
+      [
+        'where headers drip for ever',
+        drip('HTTP/1.1 200 OK\r\n', 'X'),
+        'answer',
+        /^fail: no answer: no byte within|^fail: no answer/,
+      ],
+      [
+        'where a stream drips for ever',
+        drip(answer('200 OK', { 'Content-Type': 'text/event-stream' }), '.'),
+        'buffering',
+        /^skip: not known: bytes came, and no "ready"/,
+      ],
+      [
+        'where a stream floods',
+        flood(answer('200 OK', { 'Content-Type': 'text/event-stream' }), `data: ${'x'.repeat(60_000)}\n\n`),
+        'buffering',
+        /^skip: not known: bytes came, and no "ready"/,
+      ],
+      [
+        'where chunks make no sense',
+        always(
+          answer('200 OK', { 'Content-Type': 'text/event-stream', 'Transfer-Encoding': 'chunked' }, 'zz\r\n'),
+        ),
+        'buffering',
+        /^skip: not known/,
+      ],
+    ]
+    for (const [what, onSocket, name, seen] of cases) {
+      it(what, async () => {
+        const { url } = await use(serveRaw(onSocket))
+        const began = performance.now()
+        const found = await look(url)
+        expect(performance.now() - began).to.be.below(LONGEST)
+        expect(check(found, name)).to.match(seen)
+      }).slow(LONGEST)
+    }
+  })
+
+  it('finds a store and a signal file that the web server hands out', async () => {
+    events = createFileSignal({ root, heartbeat: 300 })
+    const stream = events.handler('orders')
+    const { readFileSync } = await import('node:fs')
+    const { url } = await use(
+      serveHttp((incoming, outgoing) => {
+        if (incoming.url?.endsWith('.sse') || incoming.url?.includes('mode'))
+          return stream(incoming, outgoing)
+        try {
+          outgoing.end(readFileSync(`${root}${incoming.url}`))
+        } catch {
+          outgoing.writeHead(404).end()
+        }
+      }),
+    )
+    const found = await look(`${url}/orders.sse`, { local: true })
+    expect(check(found, 'web access')).to.match(
+      /^fail: the web server hands out \S+\/data\/sse_payloads.sqlite and \S+\/sse_signals\/events.signal$/,
+    )
+    expect(remedy(found, 'web access')).to.include('deny both folders')
+  })
+
+  it('refuses what is no address, and headers that are none', async () => {
+    for (const url of ['orders.sse', 'ftp://example.org/', 'http://me:secret@example.org/', 'https://']) {
+      expect((await failure(doctor({ url }))).code).to.equal('OPTION_INVALID')
+    }
+    const headers = { Cookie: 'a\r\nHost: b' }
+    expect((await failure(doctor({ url: 'http://localhost/', headers }))).code).to.equal('OPTION_INVALID')
+    expect((await failure(doctor({ publish: true }))).remedy).to.include('give the address')
+    expect((await failure(doctor({ url: 'http://localhost/', publish: 'a\nb' }))).code).to.equal(
+      'KEY_INVALID',
+    )
+  })
+})
+
+function find({ checks }: Diagnosis, name: string): Check {
+  const found = checks.find((check) => check.name === name)
+  if (!found) throw new Error(`no check "${name}" among: ${checks.map((check) => check.name).join(', ')}`)
+  return found
+}
+
+function check(diagnosis: Diagnosis, name: string): string {
+  const { status, seen } = find(diagnosis, name)
+  return `${status}: ${seen}`
+}
+
+function remedy(diagnosis: Diagnosis, name: string): string {
+  return find(diagnosis, name).remedy ?? ''
+}
+
+function failed({ checks }: Diagnosis): string[] {
+  return checks.filter(({ status }) => status === 'fail').map(({ name, seen }) => `${name}: ${seen}`)
+}
+
+/** Answers each request with the same text, and leaves the connection open. */
+function always(text: string): (socket: Socket) => void {
+  return (socket) => socket.on('data', () => socket.write(text))
+}
+
+/** One byte each 50 ms, as long as somebody listens. */
+function drip(begin: string, byte: string): (socket: Socket) => void {
+  return (socket) => {
+    socket.write(begin)
+    const timer = every(() => socket.write(byte), 50)
+    socket.on('close', () => clearInterval(timer))
+  }
+}
+
+/** As much as the socket takes. */
+function flood(begin: string, text: string): (socket: Socket) => void {
+  return (socket) => {
+    const more = () => {
+      while (!socket.destroyed && socket.write(text)) {}
+    }
+    socket.on('drain', more)
+    socket.write(begin)
+    more()
+  }
+}

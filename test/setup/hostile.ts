@@ -1,0 +1,80 @@
+import { createServer as createHttp, type RequestListener, request } from 'node:http'
+import { createServer as createTcp, type Server, type Socket } from 'node:net'
+import { createServer as createTls } from 'node:tls'
+import { listen } from './web-server.js'
+
+/** A server of a test, and how to end it with all that is connected. */
+export interface Hostile {
+  readonly port: number
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** A server that does with each connection whatever a test wants. */
+export function serveRaw(onSocket: (socket: Socket) => void): Promise<Hostile> {
+  return start(createTcp(onSocket), 'http')
+}
+
+/** The same behind TLS. */
+export function serveTls(
+  certificate: { key: string; cert: string },
+  onSocket: (socket: Socket) => void,
+): Promise<Hostile> {
+  return start(createTls(certificate, onSocket), 'https')
+}
+
+export function serveHttp(listener: RequestListener): Promise<Hostile> {
+  return start(createHttp(listener), 'http')
+}
+
+/** What a proxy passes on of a stream: nothing before its end, or what came within 200 ms of its headers. */
+export type Holding = 'all' | 'what follows'
+
+/** A reverse proxy that holds responses back, as buffering web servers do. It calls itself nginx. */
+export function serveBuffering(port: number, holding: Holding): Promise<Hostile> {
+  return serveHttp((incoming, outgoing) => {
+    const { method, url, headers } = incoming
+    const inner = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false }, (answer) => {
+      const { 'x-accel-buffering': _, 'content-length': __, ...rest } = answer.headers
+      const began = performance.now()
+      const held: Buffer[] = []
+      outgoing.writeHead(answer.statusCode ?? 502, { ...rest, server: 'nginx/1.22.1' })
+      answer.on('data', (chunk: Buffer) => {
+        const isFirst = holding === 'what follows' && performance.now() - began < 200
+        if (isFirst) outgoing.write(chunk)
+        else held.push(chunk)
+      })
+      answer.on('end', () => outgoing.end(Buffer.concat(held)))
+      answer.on('error', () => outgoing.destroy())
+    })
+    inner.on('error', () => outgoing.destroy())
+    outgoing.on('close', () => inner.destroy())
+    inner.end()
+  })
+}
+
+/** An answer as it goes over the wire. */
+export function answer(status: string, headers: Record<string, string>, body = ''): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`
+}
+
+async function start(server: Server, scheme: string): Promise<Hostile> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+  })
+  server.on('tlsClientError', () => {})
+  server.on('secureConnection', (socket: Socket) => socket.on('error', () => {}))
+  const port = await listen(server)
+  return {
+    port,
+    url: `${scheme}://127.0.0.1:${port}`,
+    stop: async () => {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
