@@ -129,7 +129,7 @@ describe('doctor', () => {
   describe('says of the machine', () => {
     it('whether this Node is one of those that the package needs', () => {
       const range = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8')).engines.node
-      for (const version of ['20.19.0', '20.20.2', '22.12.0', '24.1.0']) {
+      for (const version of ['20.19.0', '20.20.2', '22.13.0', '24.1.0']) {
         expect(satisfies(version, range), version).to.equal(true)
       }
       for (const version of ['18.20.4', '20.18.3', '21.7.0', '22.11.0']) {
