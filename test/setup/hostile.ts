@@ -27,7 +27,7 @@ export function serveHttp(listener: RequestListener): Promise<Hostile> {
   return start(createHttp(listener), 'http')
 }
 
-/** What a proxy passes on of a stream: nothing before its end, or what came within 200 ms of its headers. */
+/** What a proxy holds back of a stream until its end: all of it, or what follows the first piece, as nginx does. */
 export type Holding = 'all' | 'what follows'
 
 /** A reverse proxy that holds responses back, as buffering web servers do. It calls itself nginx. */
@@ -36,13 +36,13 @@ export function serveBuffering(port: number, holding: Holding): Promise<Hostile>
     const { method, url, headers } = incoming
     const inner = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false }, (answer) => {
       const { 'x-accel-buffering': _, 'content-length': __, ...rest } = answer.headers
-      const began = performance.now()
       const held: Buffer[] = []
+      let passed = holding === 'all'
       outgoing.writeHead(answer.statusCode ?? 502, { ...rest, server: 'nginx/1.22.1' })
       answer.on('data', (chunk: Buffer) => {
-        const isFirst = holding === 'what follows' && performance.now() - began < 200
-        if (isFirst) outgoing.write(chunk)
-        else held.push(chunk)
+        if (passed) held.push(chunk)
+        else outgoing.write(chunk)
+        passed = true
       })
       answer.on('end', () => outgoing.end(Buffer.concat(held)))
       answer.on('error', () => outgoing.destroy())

@@ -18,16 +18,14 @@ export async function asksPlainly(client: Client, target: Target): Promise<boole
 export function checkEncoding(headers: Headers, streams: boolean | null, plain: boolean | null): Finding {
   const encoding = encodingOf(headers)
   const details = { encoding, uncompressedStreams: plain }
-  if (encoding === null) return pass('none', details)
   const remedy = 'turn compression off for streams: copy apache/.htaccess or nginx/proxy.conf'
   if (plain && streams === false) {
-    return fail(`${encoding}, and the stream comes through only without it`, remedy, details)
+    const name = encoding ?? 'some coding'
+    return fail(`${name}, and the stream comes through only without it`, remedy, details)
   }
-  return warn(
-    `${encoding}: each event is compressed and flushed by itself, which costs and gains little`,
-    remedy,
-    details,
-  )
+  if (encoding === null) return pass('none', details)
+  const cost = streams ? ': each event is compressed and flushed by itself, which costs and gains little' : ''
+  return warn(`${encoding}${cost}`, remedy, details)
 }
 
 export function encodingOf(headers: Headers): string | null {
