@@ -18,8 +18,7 @@ const PAGES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
 /** Folders of the repository: text in code that begins with one of them names a file of ours. */
 const FOLDERS = ['apache', 'bench', 'docs', 'examples', 'nginx', 'src', 'test']
 
-/** Written at the same time as the pages that name them. */
-const COMING_FILES = new Set(['nginx/passenger.conf', 'docs/hosting-matrix.md'])
+/** Written at the same time as the pages that name it. */
 const COMING_COMMANDS = new Set(['doctor'])
 
 /** In pages that describe a user's project, init makes these there. */
@@ -38,9 +37,7 @@ describe('the documentation', () => {
       it('names files that are there', () => {
         const named = codeOf(text).flatMap((code) => code.match(/[\w./@-]+/g) ?? [])
         const ours = named.filter((name) => FOLDERS.includes(name.split('/')[0] ?? '') && name.includes('/'))
-        const missing = ours.filter(
-          (name) => !OF_USERS.has(name) && !COMING_FILES.has(name) && !existsSync(join(HERE, name)),
-        )
+        const missing = ours.filter((name) => !OF_USERS.has(name) && !existsSync(join(HERE, name)))
         expect(missing).to.deep.equal([])
       })
 
@@ -62,7 +59,7 @@ describe('the documentation', () => {
     const wrong = PAGES.filter((page) => shipped.includes(page)).flatMap((page) =>
       linksOf(readFileSync(join(HERE, page), 'utf8'))
         .map((link) => targetOf(page, link).path)
-        .filter((path) => !isShipped(path) && !COMING_FILES.has(path))
+        .filter((path) => !isShipped(path))
         .map((path) => `${page} → ${path}`),
     )
     expect(wrong).to.deep.equal([])
@@ -83,7 +80,6 @@ function targetOf(page: string, link: string): { path: string; heading: string |
 function isThere(page: string, link: string): boolean {
   const { path, heading } = targetOf(page, link)
   const full = join(HERE, path)
-  if (COMING_FILES.has(path)) return true
   if (!existsSync(full) || relative(HERE, full).startsWith('..')) return false
   if (heading === undefined) return true
   if (statSync(full).isDirectory()) return false

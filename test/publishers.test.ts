@@ -5,7 +5,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -15,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createFileSignal, type FileSignal } from 'file-signal'
@@ -24,6 +23,7 @@ import {
   fixtureOf,
   interpreterOf,
   LANGUAGES,
+  type Language,
   type Result,
   type RunOptions,
   runProgram,
@@ -75,6 +75,15 @@ for (const language of LANGUAGES) {
       })
       expect(result.stderr).to.equal('')
       return result.stdout.trim()
+    }
+
+    /** A copy of the publisher where every user may look. */
+    function publisherForAll(): string {
+      const folder = freshFolder()
+      chmodSync(folder, 0o755)
+      const publisher = join(folder, basename(language.publisher))
+      copyFileSync(language.publisher, publisher)
+      return publisher
     }
 
     const store = () => join(root, 'data/sse_payloads.sqlite')
@@ -312,10 +321,8 @@ for (const language of LANGUAGES) {
       it('another user’s store, with STORE_UNWRITABLE', async function () {
         const why = noSecondUser()
         if (why) skip(this, why)
-        // It stands where others may look, and so must what they run.
-        const publisher = join(mkdtempSync('/tmp/file-signal-'), language.publisher.split('/').at(-1) ?? '')
-        copyFileSync(language.publisher, publisher)
-        for (const folder of [dirname(publisher), root, dirname(store())]) chmodSync(folder, 0o755)
+        const publisher = publisherForAll()
+        for (const folder of [root, dirname(store())]) chmodSync(folder, 0o755)
         for (const mode of [0o644, 0o600]) {
           chmodSync(store(), mode)
           const result = await runProgram(interpreter, [publisher, 'a', '1'], {
@@ -326,7 +333,6 @@ for (const language of LANGUAGES) {
           expect(result.stderr).to.match(/^STORE_UNWRITABLE: /)
           expect(result.code).to.equal(1)
         }
-        rmSync(dirname(publisher), { recursive: true })
         expect(await count()).to.equal(0)
       })
     })
@@ -390,6 +396,26 @@ for (const language of LANGUAGES) {
         expect(readFileSync(target, 'utf8')).to.equal('untouched')
         expect(readFileSync(signalFile(), 'utf8')).to.equal('untouched')
       })
+    })
+
+    it('works beside another user of the same group, without owning a file', async function () {
+      const why = noSecondUser()
+      if (why) skip(this, why)
+      await events.close()
+      const shared = createFileSignal({ root: freshFolder(), mode: 0o660, group: 54_300 })
+      await shared.signal('a', 1)
+      const { root: place, signal } = await shared.stats()
+      chmodSync(place?.path as string, 0o755)
+      const result = await runProgram(interpreter, [publisherForAll(), 'a', '2'], {
+        env: { FILE_SIGNAL_ROOT: place?.path },
+        uid: 54_322,
+        gid: 54_300,
+      })
+      expect(result).to.include({ code: 0, stderr: '' })
+      expect(readFileSync(signal.file as string, 'utf8').trim()).to.equal(result.stdout.trim())
+      await shared.signal('a', 3)
+      expect((await storedEvents(shared, 'a')).map(({ payload }) => payload)).to.deep.equal([1, 2, 3])
+      await shared.close()
     })
 
     it('finds store and signal file where the environment says', async () => {
@@ -469,6 +495,15 @@ async function isCalm(web: Web): Promise<boolean> {
     JSON.stringify(after.streams.wakes) === JSON.stringify(before.streams.wakes)
   )
 }
+
+describe('the publisher for Python', () => {
+  it('keeps to the grammar of Python 3.6', async function () {
+    const python = LANGUAGES.find(({ name }) => name === 'Python') as Language
+    const parse = 'import ast, sys; ast.parse(open(sys.argv[1]).read(), feature_version=(3, 6))'
+    const result = await runProgram(interpreterOf(this, python), ['-c', parse, python.publisher])
+    expect(result.stderr).to.equal('')
+  })
+})
 
 /** How many processes other than this one have a file open. */
 function opensBeside(path: string, ...others: readonly (number | undefined)[]): number {
