@@ -18,9 +18,6 @@ const PAGES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
 /** Folders of the repository: text in code that begins with one of them names a file of ours. */
 const FOLDERS = ['apache', 'bench', 'docs', 'examples', 'nginx', 'src', 'test']
 
-/** Written at the same time as the pages that name it. */
-const COMING_COMMANDS = new Set(['doctor'])
-
 /** In pages that describe a user's project, init makes these there. */
 const OF_USERS = new Set(['nginx/file-signal.conf', 'apache/file-signal.conf'])
 
@@ -126,7 +123,7 @@ function help(...args: string[]): string {
 
 function exists([name = '', ...options]: string[]): boolean {
   const isCommand = new RegExp(`^  ${name}[ |]`, 'm').test(help())
-  if (!isCommand) return COMING_COMMANDS.has(name)
+  if (!isCommand) return false
   const known = `${help()}\n${help(name)}`
   return options.every((option) => new RegExp(`(^|\\s)${option}[\\s,]`, 'm').test(known))
 }

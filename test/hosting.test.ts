@@ -83,6 +83,10 @@ describe('docs/hosting.md', function () {
       await until(() => client.payloads().length === 3, 'three orders', 2000)
       expect(client.payloads()).to.deep.equal([{ id: 7 }, { id: 7 }, { id: 8 }])
       client.close()
+      const [, doctor = ''] = /run `(npx file-signal doctor )https:[^`]*`/.exec(page) ?? []
+      const line = `${doctor} http://127.0.0.1:${nginx.port}/orders.sse --publish orders`
+      const result = await runProgram('sh', ['-c', line], { cwd: root, env: { HOME: root } })
+      expect(result.code, result.stdout + result.stderr).to.equal(0)
     } finally {
       app.kill('SIGTERM')
       await ended
