@@ -2,6 +2,7 @@ import { apacheFile, BROTLI_ALL, DEFLATE_ALL } from './apache.js'
 import type { Cell } from './cell.js'
 import { hosted } from './chain.js'
 import { HOSTILE_NGINX, nginxFile, proxyAll, startNginx } from './nginx.js'
+import { type NginxPassengerSite, startNginxPassenger } from './nginx-passenger/server.js'
 import { type PassengerSite, startPassenger } from './passenger.js'
 
 const apache = { layers: ['Apache', 'Passenger'], http: 1 } as const
@@ -17,6 +18,16 @@ const EVERYTHING_ON = `${BROTLI_ALL};DEFLATE\nPassengerBufferResponse on`
 /** Passenger, its app started by server.mjs unless told otherwise. */
 function host(site: Partial<PassengerSite> = {}) {
   return () => startPassenger({ startFile: 'server.mjs', ...site })
+}
+
+const nginx = { layers: ['nginx', 'Passenger'], http: 1 } as const
+const nginx2 = { layers: ['nginx', 'Passenger'], http: 2 } as const
+const pair = { layers: ['nginx', 'nginx', 'Passenger'], http: 1 } as const
+const MODULE_ON = `${HOSTILE_NGINX} passenger_buffer_response on; passenger_ignore_headers X-Accel-Buffering;`
+
+/** nginx with Passenger's module. */
+function module(site: NginxPassengerSite = {}) {
+  return () => startNginxPassenger(site)
 }
 
 export const PASSENGER_CELLS: readonly Cell[] = [
@@ -117,5 +128,49 @@ export const PASSENGER_CELLS: readonly Cell[] = [
     },
     host({ server: EVERYTHING_ON, htaccess: apacheFile('.htaccess') }),
     (port) => startNginx({ http: HOSTILE_NGINX, server: nginxFile('proxy.conf', port) + proxyAll(port) }),
+  ),
+  hosted(
+    { ...nginx, name: 'nginx Passenger: default', form: 'default', expects: 'streams', why: STREAMS },
+    module(),
+  ),
+  hosted(
+    { ...nginx, name: 'nginx Passenger: hostile', form: 'hostile', expects: 'buffers', why: COLLECTS },
+    module({ http: MODULE_ON }),
+  ),
+  hosted(
+    { ...nginx, name: 'nginx Passenger: nginx/passenger.conf', form: 'ours', expects: 'streams', why: OURS },
+    module({ http: MODULE_ON, server: nginxFile('passenger.conf') }),
+  ),
+  hosted(
+    {
+      ...nginx2,
+      name: 'nginx Passenger, HTTP/2: nginx/passenger.conf',
+      form: 'ours',
+      expects: 'streams',
+      why: OURS,
+    },
+    module({ http: MODULE_ON, server: nginxFile('passenger.conf'), tls: true }),
+  ),
+  hosted(
+    {
+      ...pair,
+      name: 'nginx → nginx Passenger: default',
+      form: 'default',
+      expects: 'buffers',
+      why: 'the inner nginx keeps X-Accel-Buffering to itself, so the outer one buffers',
+    },
+    module(),
+    (port) => startNginx({ server: proxyAll(port) }),
+  ),
+  hosted(
+    {
+      ...pair,
+      name: 'nginx → nginx Passenger: nginx/passenger.conf',
+      form: 'ours',
+      expects: 'streams',
+      why: 'the inner nginx passes X-Accel-Buffering on, and the outer one obeys it',
+    },
+    module({ http: MODULE_ON, server: nginxFile('passenger.conf') }),
+    (port) => startNginx({ server: proxyAll(port) }),
   ),
 ]

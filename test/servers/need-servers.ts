@@ -5,7 +5,9 @@ import type { Cell, Layer } from './cell.js'
 import { closedFolder } from './user.js'
 
 /** Program or file, and the Debian package that brings it; test/setup/install.js has the same packages. */
-const NEEDS: Record<Layer, readonly (readonly [string, string])[]> = {
+type Need = readonly [what: string, debianPackage: string]
+
+const NEEDS: Record<Layer, readonly Need[]> = {
   nginx: [
     ['nginx', 'nginx-light'],
     ['/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so', 'libnginx-mod-http-brotli-filter'],
@@ -21,6 +23,15 @@ const NEEDS: Record<Layer, readonly (readonly [string, string])[]> = {
   ],
 }
 
+/** To build Passenger's module for nginx, see nginx-passenger/module.ts. */
+const NEEDS_OF_MODULE: readonly Need[] = [
+  ['/usr/share/passenger/ngx_http_passenger_module/config', 'passenger'],
+  ['/usr/share/nginx/src/configure', 'nginx-dev'],
+  ['/usr/include/jsoncpp/json/json.h', 'libjsoncpp-dev'],
+  ['g++', 'g++'],
+  ['make', 'make'],
+]
+
 /**
  * Sees to it that all servers of a cell are installed: skips out loud, and names the command, where one is
  * missing; on a build machine (CI is set) it fails.
@@ -30,13 +41,14 @@ export function needServers(context: Mocha.Context, cell: Pick<Cell, 'layers' | 
 }
 
 export function needLayer(context: Mocha.Context, layer: Layer): void {
-  refuse(context, missingFor(layer))
+  refuse(context, missingOf(NEEDS[layer]))
 }
 
 /** Why a cell cannot be started here, and the command that changes it; null where it can. */
 export function whyNotHere(cell: Pick<Cell, 'layers' | 'http'>): string | null {
-  for (const layer of cell.layers) {
-    const why = missingFor(layer)
+  for (const [place, layer] of cell.layers.entries()) {
+    const isModule = layer === 'Passenger' && cell.layers[place - 1] === 'nginx'
+    const why = missingOf(isModule ? NEEDS_OF_MODULE : NEEDS[layer])
     if (why) return why
   }
   if (cell.http === 2 && !findProgram('openssl')) return missing('openssl', 'openssl')
@@ -44,8 +56,8 @@ export function whyNotHere(cell: Pick<Cell, 'layers' | 'http'>): string | null {
   return closed ? `www-data may not enter ${closed}; run: chmod o+rx ${closed}` : null
 }
 
-function missingFor(layer: Layer): string | null {
-  const need = NEEDS[layer].find(([what]) => !(what.startsWith('/') ? existsSync(what) : findProgram(what)))
+function missingOf(needs: readonly Need[]): string | null {
+  const need = needs.find(([what]) => !(what.startsWith('/') ? existsSync(what) : findProgram(what)))
   return need ? missing(...need) : null
 }
 

@@ -11,6 +11,8 @@ export interface NginxSite {
   /** Directives of the http block. */
   readonly http?: string
   readonly tls?: boolean
+  /** Paths of more modules to load. */
+  readonly modules?: readonly string[]
 }
 
 const MODULES = '/usr/lib/nginx/modules'
@@ -23,11 +25,11 @@ export const HOSTILE_NGINX = `
   proxy_buffering on;
   proxy_ignore_headers X-Accel-Buffering;`
 
-/** A file of nginx/ with its one line changed: where the app listens. */
-export function nginxFile(name: string, appPort: number): string {
-  const lines = readFileSync(new URL(`../../nginx/${name}`, import.meta.url), 'utf8').split(
-    'http://127.0.0.1:3000',
-  )
+/** A file of nginx/, its one line changed to where the app listens, if it has such a line. */
+export function nginxFile(name: string, appPort?: number): string {
+  const text = readFileSync(new URL(`../../nginx/${name}`, import.meta.url), 'utf8')
+  if (appPort === undefined) return text
+  const lines = text.split('http://127.0.0.1:3000')
   if (lines.length !== 2)
     throw new Error(`nginx/${name} names the app in ${lines.length - 1} places, not in one`)
   return lines.join(`http://127.0.0.1:${appPort}`)
@@ -50,7 +52,8 @@ export async function startNginx(site: NginxSite): Promise<ServerProcess> {
 }
 
 function describe(site: NginxSite, folder: string, port: number): string {
-  const modules = BROTLI.map((name) => `${MODULES}/${name}`).filter((path) => existsSync(path))
+  const brotli = BROTLI.map((name) => `${MODULES}/${name}`).filter((path) => existsSync(path))
+  const modules = [...brotli, ...(site.modules ?? [])]
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   const tls = site.tls
     ? `ssl_certificate ${certificate().certificateFile}; ssl_certificate_key ${certificate().keyFile};`

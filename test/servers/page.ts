@@ -35,7 +35,8 @@ ${table(results)}
 
 ## How it was measured
 
-- ${serverVersions().join(', ')}, all from Debian's packages; Node ${process.versions.node} on ${type()} (${arch()}), everything on one machine
+- ${serverVersions().join(', ')}, all from Debian's packages (Passenger's module for nginx is built
+  from Debian's sources of it, with a stand-in for the library that Debian leaves out); Node ${process.versions.node} on ${type()} (${arch()}), everything on one machine
   of ${cpus().length} cores.
 - The app is a plain Koa app with this package. Another process publishes an event every ${GAP} ms, with its clock in the
   payload. The client reads the raw socket (HTTP/2: node:http2) and says that it understands gzip, deflate and br,
@@ -54,7 +55,6 @@ ${table(results)}
 - **LiteSpeed**: neither LiteSpeed Enterprise nor OpenLiteSpeed is in Debian. The block in apache/.htaccess was
   written from their documentation and source.
 - **Cloudflare** and other services: nothing here leaves the machine. What [servers.md](servers.md) says of Cloudflare is from its documentation.
-- **nginx with Passenger's module**, which Debian does not package. nginx/passenger.conf was checked for its syntax alone, as far as that goes without the module.
 - Panels themselves (cPanel, Plesk, DirectAdmin): the servers under them were.`
 }
 

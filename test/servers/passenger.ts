@@ -28,7 +28,12 @@ export async function startPassenger(site: PassengerSite): Promise<Inner> {
   const ca = site.tls ? certificate().pem : undefined
   const base = `${ca ? 'https' : 'http'}://127.0.0.1:${server.port}`
   // It starts the app at the first request; a cell has started when the app has.
-  await askOpen(base, '', ca)
+  try {
+    await askOpen(base, '', ca)
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
   return { ...server, root, openStreams: (key) => askOpen(base, key, ca) }
 }
 

@@ -15,11 +15,14 @@ const COMMANDS: Record<Layer, readonly [string, ...string[]]> = {
 
 /** The installed servers, as `nginx 1.22.1`. */
 export function serverVersions(): string[] {
-  return Object.entries(COMMANDS).flatMap(([name, [program, ...args]]) => {
-    const path = findProgram(program)
-    if (!path) return []
-    const { stdout, stderr } = spawnSync(path, args, { encoding: 'utf8' })
-    const version = /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0]
-    return [`${name} ${version ?? 'of unknown version'}`]
-  })
+  return (Object.keys(COMMANDS) as Layer[]).flatMap((layer) => serverVersion(layer) ?? [])
+}
+
+/** One of them, or null where it is not installed. */
+export function serverVersion(layer: Layer): string | null {
+  const [program, ...args] = COMMANDS[layer]
+  const path = findProgram(program)
+  if (!path) return null
+  const { stdout, stderr } = spawnSync(path, args, { encoding: 'utf8' })
+  return `${layer} ${/\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] ?? 'of unknown version'}`
 }

@@ -20,6 +20,11 @@ const PROGRAMS = {
   caddy: 'caddy',
   lighttpd: 'lighttpd',
   '/usr/lib/lighttpd/mod_deflate.so': 'lighttpd-mod-deflate',
+  // To build Passenger's module for nginx, which Debian does not package.
+  '/usr/share/nginx/src/configure': 'nginx-dev',
+  '/usr/include/jsoncpp/json/json.h': 'libjsoncpp-dev',
+  'g++': 'g++',
+  make: 'make',
   php: 'php-cli',
   python3: 'python3',
   ruby: 'ruby',
