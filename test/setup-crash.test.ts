@@ -1,8 +1,10 @@
-import { cpSync, existsSync, utimesSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { FileSignalError } from 'file-signal'
 import { perform } from '../dist/cli/setup/apply.js'
+import { findBlock, renderBlock, withBlock } from '../dist/cli/setup/block.js'
+import { formatManifest, sha256 } from '../dist/cli/setup/manifest.js'
 import { planInit } from '../dist/cli/setup/plan-init.js'
 import { planUninstall } from '../dist/cli/setup/plan-uninstall.js'
 import { decide, findProject } from '../dist/cli/setup/project.js'
@@ -29,6 +31,32 @@ describe('init and uninstall, killed in between', () => {
       cpSync(root, copy, { recursive: true, preserveTimestamps: true })
 
       expect((await runCli(root, INIT)).code, `after ${done} steps`).to.equal(0)
+      expect(comparable(root), `after ${done} steps`).to.deep.equal(whole)
+      expect((await runCli(copy, UNINSTALL)).code).to.equal(0)
+      expect(treeOf(copy), `taken back after ${done} steps`).to.deep.equal(before)
+    }
+  })
+    .timeout(120_000)
+    .slow(60_000)
+
+  it('can be repeated, and taken back, after each step of an update', async () => {
+    const whole = await afterInit()
+    const older = createProject(FILES)
+    await runCli(older, INIT)
+    makeOlder(older)
+    const count = initPlan(older).steps.length
+    expect(initPlan(older).steps.filter(({ action }) => action === 'change')).to.have.lengthOf(5)
+    for (let done = 0; done <= count; done += 1) {
+      const root = createProject(FILES)
+      const before = treeOf(root)
+      await runCli(root, INIT)
+      makeOlder(root)
+      performFirst(initPlan(root), done)
+      const copy = `${root}-copy`
+      cpSync(root, copy, { recursive: true, preserveTimestamps: true })
+
+      const { code, stdout } = await runCli(root, INIT)
+      expect(code, stdout).to.equal(0)
       expect(comparable(root), `after ${done} steps`).to.deep.equal(whole)
       expect((await runCli(copy, UNINSTALL)).code).to.equal(0)
       expect(treeOf(copy), `taken back after ${done} steps`).to.deep.equal(before)
@@ -137,6 +165,20 @@ function comparable(root: string): Record<string, string> {
       : text,
   ])
   return Object.fromEntries(texts)
+}
+
+/** As an earlier version would have left it: other contents, with their checksums. */
+function makeOlder(root: string): void {
+  const place = join(root, '.file-signal.json')
+  const manifest = JSON.parse(readFileSync(place, 'utf8'))
+  for (const path of ['public/js/sse-client.js', 'nginx/file-signal.conf']) {
+    writeFileSync(join(root, path), `older ${path}`)
+    manifest.entries.find((entry: { path: string }) => entry.path === path).sha256 = sha256(`older ${path}`)
+  }
+  writeFileSync(place, formatManifest(manifest))
+  const env = readFileSync(join(root, '.env'), 'latin1')
+  const found = findBlock(env)
+  if (found) writeFileSync(join(root, '.env'), withBlock(env, renderBlock('OLD=1\n', '0.0.1'), found))
 }
 
 function initPlan(root: string): Plan {

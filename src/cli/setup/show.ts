@@ -3,11 +3,14 @@ import type { Output } from '../output.js'
 import { fromRoot } from './environment.js'
 import type { Plan, Step } from './step.js'
 
+/** Room for most paths. */
+const COLUMN = 28
+
 /** Prints what is done, or would be done, about one path. */
 export async function showStep(output: Output, root: string, step: Step): Promise<void> {
   const { action, about } = step
   const path = shownPath(root, step)
-  await output.print(`${action.padEnd(9)}  ${path}  ${about}`, { action, path, about })
+  await output.print(`${action.padEnd(9)}  ${path.padEnd(COLUMN)}  ${about}`, { action, path, about })
 }
 
 /** Prints all steps, and then what would change in files, as a unified diff that `patch -p1` understands. */

@@ -41,11 +41,6 @@ export function createStep(
   return { action, path, about, change: null, question: null, isSecret: false, ...rest }
 }
 
-/** True where the plan changes something that a user would notice: the manifest alone needs no leave. */
-export function changesAnything({ steps }: Plan): boolean {
-  return steps.some(({ change }) => change !== null)
-}
-
 /** Where a file is written before it takes its place; the same at each run, so that the next one finds what a killed one left. */
 export function temporaryPath(path: string): string {
   return `${path}.file-signal-new`
