@@ -15,6 +15,13 @@ import { until } from './support/wait.js'
 const PAGE = `<!doctype html><link rel="icon" href="data:,"><script type="module">
 import { listen } from '/js/sse-client.js'
 window.heard = []
+window.opened = 0
+window.EventSource = class extends EventSource {
+  constructor(url) {
+    super(url)
+    window.opened += 1
+  }
+}
 const note = (kind) => (...values) => window.heard.push([kind, ...values.map((value) => value instanceof Event ? value.lastEventId : value)])
 window.stop = listen(location.hash.slice(1), {
   message: note('message'), named: { paid: note('paid') }, reset: note('reset'), end: note('end'), state: note('state'),
@@ -87,6 +94,7 @@ describe('the browser file that init copies', () => {
       ['end'],
     ])
     await page.clock.runFor(60_000)
+    expect(await page.evaluate('window.opened')).to.equal(1)
     expect(asked).to.have.lengthOf(1)
     expect(complaints).to.deep.equal([])
   })
@@ -133,7 +141,7 @@ describe('the browser file that init copies', () => {
     )
     await page.evaluate('window.stop()')
     await page.clock.runFor(60_000)
-    expect(asked).to.have.lengthOf(2)
+    expect(await page.evaluate('window.opened')).to.equal(1)
     expect((await kinds()).at(-1)).to.equal('closed')
   })
 })

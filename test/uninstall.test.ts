@@ -56,6 +56,21 @@ describe('file-signal uninstall', () => {
     expect(treeOf(dirname(root))).to.deep.equal(before)
   })
 
+  it('takes back folders that lie in one another, and one folder for both', async () => {
+    for (const places of [
+      ['--directory', 'var/wake', '--database', 'var/own.sqlite'],
+      ['--directory', 'data'],
+    ]) {
+      const root = createProject()
+      const before = treeOf(root)
+      const { code, stderr } = await init(root, ...places)
+      expect([code, stderr]).to.deep.equal([0, ''])
+      expect((await init(root)).stdout).to.include('nothing was changed')
+      await uninstall(root)
+      expect(treeOf(root)).to.deep.equal(before)
+    }
+  })
+
   it('keeps what was written around a block, also in a file that init has made', async () => {
     const root = createProject({ '.env': 'A=1\n' })
     await init(root)

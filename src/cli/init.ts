@@ -17,8 +17,8 @@ interface Options extends Leave {
 }
 
 const HELP = `
-Makes the folders of the signal file and of the store, a block in .env that says where they are, js/sse-client.js for
-browsers, and what the web server needs: a block in .htaccess, or a file to include.
+Makes the folders of the signal file and of the store, a block in .env that says where they are,
+js/sse-client.js for browsers, and what the web server needs: a block in .htaccess, or a file to include.
 
 It asks before it changes anything, and a second run changes nothing. What it made is listed in
 .file-signal.json; "file-signal uninstall" takes it back.
@@ -67,7 +67,8 @@ async function init(session: Session, options: Options): Promise<void> {
     return planInit({ root, wanted: listWanted(intent), stored: project.stored, settings, version, declined })
   })
   if (!isDone) return
-  for (const line of nextSteps(root, servers)) await output.print(line, { next: line.trim() })
+  const next = nextSteps(root, servers)
+  await output.print(['\nNext:', ...next.map((line, i) => `  ${i + 1}. ${line}`)].join('\n'), { next })
 }
 
 const UNKNOWN_SERVER =

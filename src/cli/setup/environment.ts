@@ -1,6 +1,10 @@
 import { isAbsolute, relative, sep } from 'node:path'
 import { FileSignalError, type Places } from '../../index.js'
 
+const HEAD = `# Where file-signal keeps its files: process.loadEnvFile() at the top of your start file reads this.
+# Run file-signal init again after a move of the project, and in a copy of it.
+`
+
 /**
  * The lines for `.env`: where things lie, for `process.loadEnvFile()` and for publishers in other languages.
  * Names that the file sets by itself, around our block, are left out; '' where it sets them all.
@@ -16,7 +20,7 @@ export function environmentBody({ root, directory, database }: Places, around: s
     .filter(([name]) => !new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=`, 'm').test(around))
     .map(([name, value]) => `${name}=${quoted(value)}\n`)
   if (lines.length === 0) return ''
-  return `# Where file-signal keeps its files. Begin your start file with process.loadEnvFile(), and a move of the\n# project with another run of file-signal init.\n${lines.join('')}`
+  return `${HEAD}${lines.join('')}`
 }
 
 /** Relative to the root where it lies there, with slashes and `.` for the root; else as it is. */

@@ -12,14 +12,22 @@ const PATIENCE = { retries: 100, factor: 1, minTimeout: 100, maxTimeout: 100 }
 /**
  * Runs a function while no other init or uninstall works in the same project.
  *
- * Waits for another one, and up to 5 s where that was killed. Throws SETUP_FAILED where it takes longer than 10 s, or
- * where the root may not be written to.
+ * Waits for another one, and up to 5 s where that was killed. Throws SETUP_FAILED where it takes longer than
+ * 10 s, or where the root may not be written to.
  */
 export async function withLock<T>(root: string, work: () => Promise<T>): Promise<T> {
   const path = lockPath(root)
   let release: () => Promise<void>
   try {
-    release = await lock(root, { lockfilePath: path, realpath: false, stale: STALE, retries: PATIENCE })
+    release = await lock(root, {
+      lockfilePath: path,
+      realpath: false,
+      stale: STALE,
+      retries: PATIENCE,
+      // The default ends the process. A disk so slow that the lock passes on harms nothing: each change
+      // looks at what it replaces.
+      onCompromised: () => {},
+    })
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : cause
     if (code !== 'ELOCKED') throw refusal(root, `cannot be written to (${code})`, undefined, cause)

@@ -11,5 +11,5 @@ export function nextSteps(root: string, servers: readonly Server[]): string[] {
     'begin your start file with process.loadEnvFile(), and restart the app: touch tmp/restart.txt under Passenger and LiteSpeed',
     'see whether it works: npx file-signal doctor https://YOUR-SITE/orders.sse',
   ]
-  return ['', 'Next:', ...lines.map((line, i) => `  ${i + 1}. ${line}`)]
+  return lines
 }

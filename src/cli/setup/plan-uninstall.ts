@@ -22,9 +22,9 @@ export interface UninstallSite {
 /**
  * Says what is to be done so that a project is as it was before init. Changes nothing.
  *
- * What was edited stays, and is the user's from then on. Folders stay in which the user keeps something, and the one with the
- * store unless it is to go; they keep what denies them to the web. The manifest goes last, so that a run
- * that is killed can be repeated; where only the store is left it stays and knows of that.
+ * What was edited stays, and is the user's from then on. Folders stay in which the user keeps something, and
+ * the one with the store unless it is to go; they keep what denies them to the web. The manifest goes last, so
+ * that a run that is killed can be repeated; where only the store is left it stays and knows of that.
  *
  * Throws PATH_UNSAFE and SETUP_FAILED where one of the steps cannot be done; then none should be.
  */

@@ -61,7 +61,7 @@ function unsafe(path: string, stats: Stats, wanted: string): FileSignalError {
     : stats.isDirectory()
       ? 'a folder'
       : 'something else'
-  return new FileSignalError('PATH_UNSAFE', `"${path}" is ${found}, not ${wanted}; nothing was changed`, {
+  return new FileSignalError('PATH_UNSAFE', `"${path}" is ${found}, not ${wanted}`, {
     remedy: `put ${wanted} in its place, and run the command again`,
   })
 }

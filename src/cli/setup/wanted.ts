@@ -33,7 +33,7 @@ const SERVED_FILE = 0o644
 /** What the server files name in the package, and `--port` changes. */
 const APP = '127.0.0.1:3000'
 
-/** What init puts into a root that may be the document root itself; allowed with AllowOverride FileInfo, unlike Require. */
+/** The root may be the document root itself. AllowOverride FileInfo permits this, and no Require. */
 const DENY = `# The settings and the manifest of file-signal lie here, should this be served.
 <IfModule mod_alias.c>
   RedirectMatch 404 "/\\.(env|file-signal)[^/]*$"
@@ -45,7 +45,7 @@ export function listWanted(intent: Intent): Wanted[] {
   const { places, servers, web } = intent
   const root = places.root.path
   const setups = servers.map((server) => SERVER_SETUPS[server])
-  return [
+  const wanted: Wanted[] = [
     ...guardedFolder(root, places.directory),
     ...guardedFolder(root, dirname(places.database)),
     ...copyOf(
@@ -65,6 +65,8 @@ export function listWanted(intent: Intent): Wanted[] {
     },
     ...(setups.some(({ htaccess }) => htaccess) ? [htaccessBlock(intent)] : []),
   ]
+  // Folders may lie in one another, and the two of the app may be one.
+  return [...new Map(wanted.map((one) => [`${one.kind}:${one.path}`, one])).values()]
 }
 
 /** A file of the package, and the folders under `base` that lead to it. */
