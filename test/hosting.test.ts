@@ -102,9 +102,13 @@ describe('docs/hosting.md', function () {
     const site = { startFile: 'app.js', server: DEFLATE_ALL, htaccess: apacheFile('.htaccess') }
     const server = await startUnderPassenger(root, site)
     try {
-      const client = await stream(`http://127.0.0.1:${server.port}/orders.sse`, {
-        headers: { 'Accept-Encoding': 'gzip' },
-      })
+      const url = `http://127.0.0.1:${server.port}/orders.sse`
+      // Passenger may still be coming up when Apache listens.
+      const client = await until(
+        () => stream(url, { headers: { 'Accept-Encoding': 'gzip' } }),
+        'the app',
+        15_000,
+      )
       await fetch(`http://127.0.0.1:${server.port}/orders`, { method: 'POST' })
       await until(() => client.payloads().length === 1, 'the order', 2000)
       client.close()
