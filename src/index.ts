@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export type { Diagnosis } from './doctor/doctor.js'
 export type { DoctorOptions } from './doctor/options.js'
 export type { Check, CheckGroup, CheckStatus } from './doctor/result.js'

@@ -17,8 +17,11 @@ export interface SubscribeOptions {
  * Events in order, each once; finished when every key has ended, at `return()`, and when the instance
  * closes. Throws CURSOR_LOST where a stream would send a reset, and is finished then.
  */
-export interface Subscriber extends AsyncIterableIterator<Event, undefined>, AsyncDisposable {
+export interface Subscriber extends AsyncDisposable {
+  // Not `extends AsyncIterableIterator`: TypeScript before 5.6 gives that one parameter, later versions three.
+  next(): Promise<IteratorResult<Event, undefined>>
   return(): Promise<IteratorResult<Event, undefined>>
+  [Symbol.asyncIterator](): Subscriber
 }
 
 /** All subscribers of one instance. */

@@ -16,6 +16,8 @@ export const NODES = Object.freeze([
 ])
 /** The one that every run of the tests uses beside this machine's own. */
 export const NODE_24 = '24.21.0'
+/** Fetches that, and better-sqlite3 13. */
+export const INSTALL = 'node build/drivers/install.js --now'
 
 export const BETTER_SQLITE3_12 = '12.11.1'
 export const BETTER_SQLITE3_13 = '13.2.0'

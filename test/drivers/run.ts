@@ -4,22 +4,12 @@ import {
   installBetterSqlite3,
   installNode,
   installWithoutBinary,
-  NODE_24,
   NODES,
 } from './nodes.js'
 
-/**
- * Tries every SQLite driver on every version of Node, and prints a table: npm run test:drivers [-- NODE...].
- *
- * With --install it only fetches what `npm test` uses: Node 24 and better-sqlite3 13.
- */
+/** Tries every SQLite driver on every version of Node, and prints a table: npm run test:drivers [-- NODE...]. */
 const args = process.argv.slice(2)
-if (args.includes('--install')) {
-  console.log(installNode(NODE_24))
-  console.log(installBetterSqlite3())
-} else {
-  await runAll(NODES.filter((node) => args.length === 0 || args.some((arg) => node.startsWith(arg))))
-}
+await runAll(NODES.filter((node) => args.length === 0 || args.some((arg) => node.startsWith(arg))))
 
 async function runAll(nodes: readonly string[]): Promise<void> {
   prepare(nodes)
