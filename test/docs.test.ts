@@ -19,7 +19,11 @@ const PAGES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
 const FOLDERS = ['apache', 'bench', 'docs', 'examples', 'nginx', 'src', 'test']
 
 /** In pages that describe a user's project, init makes these there. */
-const OF_USERS = new Set(['nginx/file-signal.conf', 'apache/file-signal.conf'])
+const OF_USERS = new Set([
+  'nginx/file-signal.conf',
+  'nginx/file-signal-passenger.conf',
+  'apache/file-signal.conf',
+])
 
 describe('the documentation', () => {
   for (const page of PAGES) {

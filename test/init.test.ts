@@ -83,7 +83,7 @@ describe('file-signal init', () => {
     ['nginx', 'nginx/file-signal.conf', false],
     ['apache', 'apache/file-signal.conf', true],
     ['litespeed', null, true],
-    ['passenger', null, true],
+    ['passenger', 'nginx/file-signal-passenger.conf', true],
   ]
   for (const [server, file, htaccess] of servers) {
     it(`gives ${server} what it needs, and says what is left to do`, async () => {

@@ -5,6 +5,7 @@ export type Packaged =
   | 'apache/.htaccess'
   | 'apache/proxy.htaccess'
   | 'apache/vhost.conf'
+  | 'nginx/passenger.conf'
   | 'nginx/proxy.conf'
   | 'dist/client/sse-client.js'
 

@@ -32,8 +32,8 @@ export const SERVER_SETUPS: Readonly<Record<Server, ServerSetup>> = Object.freez
   },
   passenger: {
     htaccess: true,
-    copies: [],
-    next: 'Apache reads .htaccess by itself: there is nothing to include',
+    copies: [['nginx/passenger.conf', 'nginx/file-signal-passenger.conf']],
+    next: 'Apache reads .htaccess by itself; only where nginx runs Passenger put "include {nginx/file-signal-passenger.conf};" into its server block',
   },
 })
 
