@@ -22,6 +22,7 @@ import { freshFolder } from './support/folder.js'
 import { skip } from './support/skip.js'
 
 const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
+const STARTER = fileURLToPath(new URL('../examples/passenger/app.cjs', import.meta.url))
 const PANEL = `# DO NOT REMOVE. CLOUDLINUX PASSENGER CONFIGURATION BEGIN
 PassengerAppRoot "/home/u/shop"
 PassengerNodejs "/home/u/nodevenv/shop/22/bin/node"
@@ -65,6 +66,15 @@ describe('file-signal init', () => {
       FILE_SIGNAL_DATABASE: 'var/own.sqlite',
     })
     expect(treeOf(root)['.env']).to.match(/^600 /)
+  })
+
+  it('writes settings that the start file of the Passenger example reads, whatever the working directory', async () => {
+    const root = createProject({ 'server.js': 'console.log(process.env.FILE_SIGNAL_DATABASE)' })
+    cpSync(STARTER, join(root, 'app.cjs'))
+    const run = () => execFileSync(process.execPath, [join(root, 'app.cjs')], { cwd: '/', encoding: 'utf8' })
+    expect(run()).to.equal('undefined\n')
+    await init(root, '--database', 'var/own.sqlite')
+    expect(run()).to.equal('var/own.sqlite\n')
   })
 
   it('leaves out of .env what the file sets by itself', async () => {
