@@ -60,6 +60,9 @@ export async function diagnose(options: DoctorOptions = {}): Promise<Diagnosis> 
   return { ok: counts.fail === 0, counts, checks, stream }
 }
 
+/** Far more than all waits of a diagnosis take, where connections are quick. */
+const LONGEST = 30_000
+
 type Tell = (group: CheckGroup, name: string, finding: Finding) => void
 
 /** An instance of the app's own knows its paths; nobody else's rules count then. */
@@ -131,7 +134,7 @@ async function look(
   }
   try {
     return await checkStream({
-      client: { headers, site: target.url, insecure },
+      client: { headers, site: target.url, insecure, until: performance.now() + LONGEST + (idle ?? 0) },
       target,
       tell,
       places: epoch === null ? null : places,

@@ -1,5 +1,6 @@
 import { type Finding, fail, pass, showTime, skip } from '../result.js'
 import type { Delays } from './delay.js'
+import type { Later } from './later.js'
 import { findCulprit, type Layer, type Way } from './layers.js'
 import type { Opening } from './opening.js'
 
@@ -11,8 +12,7 @@ export interface Evidence {
   readonly plainStreams: boolean | null
   readonly delays: Delays | null
   readonly shortDelay: number | null
-  /** Whether something came well after the beginning; null where that was not looked at, or not due. */
-  readonly later: boolean | null
+  readonly later: Later
   readonly way: Way
   readonly encoding: string | null
 }
@@ -57,12 +57,12 @@ function weigh({ came, delays, later, shortWorks, shortDelay, plainStreams }: Ev
   if (delays && shortDelay !== null) {
     return { streams: false, seen: 'events come by short responses, and not by the open stream' }
   }
-  if (later === true) return { streams: true, seen: 'none: a heartbeat came when it was due' }
-  if (later === false) {
+  if (later === 'came') return { streams: true, seen: 'none: what followed the beginning came in time' }
+  if (later === 'missing') {
     return { streams: false, seen: 'the beginning came, and no heartbeat when it was due' }
   }
-  if (came === 'ready')
-    return { streams: null, seen: 'the beginning came at once, and nothing was due after it' }
+  if (later === 'in lumps') return { streams: false, seen: 'events come in lumps, some of them seconds late' }
+  if (came === 'ready') return { streams: null, seen: 'the beginning came, and nothing was due after it' }
   if (plainStreams) return { streams: false, seen: whatCame(came) }
   if (shortWorks) return { streams: false, seen: `${whatCame(came)}, while short responses come through` }
   return {

@@ -36,6 +36,8 @@ export interface ConnectOptions {
   readonly alpn: readonly string[]
   /** True to go on with a certificate that browsers refuse. */
   readonly insecure: boolean
+  /** When to give up, by the monotonic clock. */
+  readonly until: number
 }
 
 const DNS_TIME = 5000
@@ -47,17 +49,19 @@ const MOST_ADDRESSES = 3
 /** Connects to a target, step by step. Throws ConnectFault, and nothing else. */
 export async function connect(target: Target, options: ConnectOptions): Promise<Connected> {
   const began = performance.now()
-  const addresses = await resolveName(target)
+  const left = (most: number): number => Math.min(most, options.until - began)
+  if (left(1) <= 0) throw outOfTime()
+  const addresses = await resolveName(target, left(DNS_TIME))
   const dns = performance.now() - began
   const silent: string[] = []
   let fault: unknown = null
   for (const address of addresses.slice(0, MOST_ADDRESSES)) {
     const start = performance.now()
     try {
-      const socket = await openTcp(address, target.port)
+      const socket = await openTcp(address, target.port, left(TCP_TIME))
       const tcp = performance.now() - start
       if (!target.secure) return { socket, address, dns, tcp, tls: null, alpn: null, silent }
-      const encrypted = await encrypt(socket, target, options)
+      const encrypted = await encrypt(socket, target, options, left(TLS_TIME))
       const tls = performance.now() - start - tcp
       return { socket: encrypted, address, dns, tcp, tls, alpn: encrypted.alpnProtocol || null, silent }
     } catch (error) {
@@ -77,13 +81,22 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
   )
 }
 
-async function resolveName({ host }: Target): Promise<string[]> {
+function outOfTime(): ConnectFault {
+  return new ConnectFault(
+    'connection',
+    'ETIMEDOUT',
+    'the time for all checks is over, as connections took so long',
+    'look at the network in between, and run it again',
+  )
+}
+
+async function resolveName({ host }: Target, ms: number): Promise<string[]> {
   if (isIP(host)) return [host]
-  const late = timeout(DNS_TIME)
+  const late = timeout(ms)
   try {
     const found = await Promise.race([lookup(host, { all: true }), late.over])
     if (found === null)
-      throw Object.assign(new Error(`no answer within ${DNS_TIME} ms`), { code: 'ETIMEOUT' })
+      throw Object.assign(new Error(`no answer within ${Math.round(ms)} ms`), { code: 'ETIMEOUT' })
     return found.map(({ address }) => address)
   } catch (error) {
     throw new ConnectFault(
@@ -97,12 +110,12 @@ async function resolveName({ host }: Target): Promise<string[]> {
   }
 }
 
-function openTcp(address: string, port: number): Promise<Socket> {
+function openTcp(address: string, port: number, ms: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connectTcp({ host: address, port })
     const timer = setTimeout(() => {
-      socket.destroy(Object.assign(new Error(`no answer within ${TCP_TIME} ms`), { code: 'ETIMEDOUT' }))
-    }, TCP_TIME)
+      socket.destroy(Object.assign(new Error(`no answer within ${Math.round(ms)} ms`), { code: 'ETIMEDOUT' }))
+    }, ms)
     socket.once('close', () => clearTimeout(timer))
     socket.once('error', reject)
     socket.once('connect', () => {
@@ -115,7 +128,12 @@ function openTcp(address: string, port: number): Promise<Socket> {
   })
 }
 
-function encrypt(socket: Socket, { host, port }: Target, options: ConnectOptions): Promise<TLSSocket> {
+function encrypt(
+  socket: Socket,
+  { host, port }: Target,
+  options: ConnectOptions,
+  ms: number,
+): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const encrypted = connectTls({
       socket,
@@ -130,11 +148,11 @@ function encrypt(socket: Socket, { host, port }: Target, options: ConnectOptions
         new ConnectFault(
           'certificate',
           'ETIMEDOUT',
-          `the TLS handshake did not end within ${TLS_TIME} ms`,
+          `the TLS handshake did not end within ${Math.round(ms)} ms`,
           'look at what listens there: it may not speak TLS',
         ),
       )
-    }, TLS_TIME)
+    }, ms)
     encrypted.on('error', (error) => {
       clearTimeout(timer)
       encrypted.destroy()

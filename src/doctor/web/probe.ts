@@ -11,6 +11,8 @@ export interface Client {
   readonly headers: Readonly<Record<string, string>>
   readonly site: URL
   readonly insecure: boolean
+  /** When to open no more connections, by the monotonic clock. */
+  readonly until: number
 }
 
 /** One request on a connection of its own. */
@@ -34,7 +36,11 @@ const AGENT = 'file-signal-doctor'
 
 /** Sends one request over HTTP/1.1. Throws ConnectFault. */
 export async function ask(client: Client, target: Target, asking: Asking = {}): Promise<Probe> {
-  const connected = await connect(target, { alpn: ['http/1.1'], insecure: client.insecure })
+  const connected = await connect(target, {
+    alpn: ['http/1.1'],
+    insecure: client.insecure,
+    until: client.until,
+  })
   const { pathname, search } = target.url
   const exchange = exchange1(connected.socket, {
     method: asking.method ?? 'GET',
@@ -46,7 +52,11 @@ export async function ask(client: Client, target: Target, asking: Asking = {}): 
 
 /** Offers HTTP/2; null where the server does not take it. Throws ConnectFault. */
 export async function open2(client: Client, target: Target): Promise<Session2 | null> {
-  const { socket, alpn } = await connect(target, { alpn: ['h2', 'http/1.1'], insecure: client.insecure })
+  const { socket, alpn } = await connect(target, {
+    alpn: ['h2', 'http/1.1'],
+    insecure: client.insecure,
+    until: client.until,
+  })
   if (alpn === 'h2') return session2(socket as TLSSocket, target.url)
   socket.destroy()
   return null

@@ -4,6 +4,8 @@ export interface Message {
   readonly id: string
   readonly data: string
   readonly at: number
+  /** The field `at:` of our events: when it was stored, in milliseconds since 1970; null without it. */
+  readonly storedAt: number | null
 }
 
 /** What has come over a stream so far, by the rules of EventSource. */
@@ -29,7 +31,7 @@ export function createSseReader(): SseReader {
   let rest = ''
   let padded = false
   let retry: number | null = null
-  let fields = { type: '', data: [] as string[] }
+  let fields = { type: '', data: [] as string[], storedAt: null as number | null }
   let lastId = ''
 
   function line(text: string, at: number): void {
@@ -48,14 +50,16 @@ export function createSseReader(): SseReader {
     if (name === 'data') fields.data.push(value)
     else if (name === 'event') fields.type = value
     else if (name === 'id') lastId = value
+    else if (name === 'at' && /^\d{1,15}$/.test(value)) fields.storedAt = Number(value)
     else if (name === 'retry' && /^\d+$/.test(value)) retry = Number(value)
   }
 
   function dispatch(at: number): void {
     if (fields.data.length > 0) {
-      messages.push({ type: fields.type || 'message', id: lastId, data: fields.data.join('\n'), at })
+      const { type, data, storedAt } = fields
+      messages.push({ type: type || 'message', id: lastId, data: data.join('\n'), at, storedAt })
     }
-    fields = { type: '', data: [] }
+    fields = { type: '', data: [], storedAt: null }
   }
 
   return {

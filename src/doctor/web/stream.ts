@@ -7,9 +7,9 @@ import { arrive } from './arrive.js'
 import { type Evidence, judge } from './buffering.js'
 import { checkDelays, type Delays, measureDelays, measureShort, type Publish, unheard } from './delay.js'
 import { asksPlainly, checkEncoding, encodingOf } from './encoding.js'
-import type { Exchange } from './exchange.js'
 import { checkExposure } from './exposure.js'
-import { checkIdle, type OnIdle, watchOpen } from './idle.js'
+import type { OnIdle } from './idle.js'
+import { waitForLater } from './later.js'
 import { type Layer, readWay, type Way } from './layers.js'
 import { checkLeaving } from './leaving.js'
 import { isFinding, type Opening, openStream } from './opening.js'
@@ -58,10 +58,6 @@ export interface StreamVerdict {
   readonly short: boolean
   readonly shortDelay: number | null
 }
-
-/** The heartbeat that is waited for without --idle may come as late as this. */
-const LATEST = 17_000
-const GRACE = 1500
 
 /**
  * Looks at the address of a stream from the outside, as a browser would. Always ends: every wait has its own
@@ -126,7 +122,7 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   const app = { store, count: site.count, publish: mayWrite && publish ? publish.send : null }
   tell('stream', 'leaving', await checkLeaving(client, target, app))
 
-  const later = await waitForLater(site, opening, heard)
+  const later = await waitForLater(opening, heard?.known ?? false, site)
   const evidence: Evidence = {
     came: opening.came,
     shortWorks: short.works,
@@ -241,40 +237,4 @@ async function overHttp2(client: Client, { target }: Probe, send: Publish): Prom
   } finally {
     session.close()
   }
-}
-
-/**
- * Whether something came well after the beginning: layers pass on what comes together with the headers, and
- * hold back what follows. Without --publish that is the first heartbeat. Null where it is not known.
- */
-async function waitForLater(
-  { idle, onIdle, tell }: StreamSite,
-  { probe, came }: Opening,
-  heard: Heard | null,
-): Promise<boolean | null> {
-  const { exchange } = probe
-  const promised = heartbeatOf(exchange)
-  const isLater = ({ last }: Exchange): boolean => last !== null && last > readyAt(exchange) + 1000
-  if (idle !== null) {
-    await watchOpen(exchange, idle, onIdle)
-    tell('stream', 'idle', checkIdle(exchange, idle, promised))
-  }
-  if (came !== 'ready') return null
-  if (isLater(exchange)) return true
-  if (heard?.known || promised === null) return null
-  const due = readyAt(exchange) + promised + GRACE
-  if (due > Math.max(LATEST, idle ?? 0)) return null
-  await watchOpen(exchange, due, onIdle, isLater)
-  return isLater(exchange)
-}
-
-/** `ready` tells after how many milliseconds of silence a heartbeat follows. */
-function heartbeatOf(exchange: Exchange): number | null {
-  const data = readyOf(exchange)?.data ?? ''
-  const found = /"heartbeat":(\d+)/.exec(data)?.[1]
-  return found === undefined ? null : Number(found)
-}
-
-function readyAt(exchange: Exchange): number {
-  return readyOf(exchange)?.at ?? 0
 }
