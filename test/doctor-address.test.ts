@@ -438,6 +438,8 @@ describe('doctor with an address', () => {
         const found = await look(url)
         expect(performance.now() - began).to.be.below(LONGEST)
         expect(check(found, name)).to.match(seen)
+        // Some requests, each of them left after 16 MiB.
+        expect(poured).to.be.below(200 * 1024 * 1024)
       }).slow(LONGEST)
     }
   })
@@ -510,11 +512,15 @@ function drip(begin: string, byte: string): (socket: Socket) => void {
   }
 }
 
+/** Bytes that floods have handed over so far. */
+let poured = 0
+
 /** As much as the socket takes. */
 function flood(begin: string, text: string): (socket: Socket) => void {
   return (socket) => {
-    const more = () => {
-      while (!socket.destroyed && socket.write(text)) {}
+    const more = (): void => {
+      do poured += text.length
+      while (!socket.destroyed && socket.write(text))
     }
     socket.on('drain', more)
     socket.write(begin)

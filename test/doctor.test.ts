@@ -171,16 +171,16 @@ describe('doctor', () => {
   describe('says of the files', () => {
     it('that the root depends on the working directory', async () => {
       const script = `import { doctor } from '${join(here, 'dist/index.js')}'
-        console.log(JSON.stringify((await doctor()).checks.find(({ name }) => name === 'root')))`
-      const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-        cwd: root,
-        encoding: 'utf8',
-      })
-      expect(JSON.parse(out)).to.deep.include({
-        status: 'warn',
-        details: { path: root, rule: `package.json above the working directory ${root}` },
-      })
-      expect(JSON.parse(out).remedy).to.include('FILE_SIGNAL_ROOT')
+        console.log(JSON.stringify(await doctor()))`
+      const args = ['--input-type=module', '-e', script]
+      const found: Diagnosis = JSON.parse(
+        execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' }),
+      )
+      const rule = `package.json above the working directory ${root}`
+      expect(find(found, 'root')).to.deep.include({ status: 'warn', details: { path: root, rule } })
+      expect(find(found, 'root').remedy).to.include('FILE_SIGNAL_ROOT')
+      // Its children must not run the script of this process.
+      expect(find(found, 'sqlite driver').status).to.equal('pass')
     })
 
     it('that no root can be found, and looks no further', async () => {
