@@ -2,19 +2,11 @@ import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createFileSignal, type FileSignal } from '../file-signal.js'
 import { createPaths, type Paths } from '../paths.js'
-import { inspectSqlite } from '../payload/sqlite/driver-facts.js'
+import { checkLocally, safely } from './local/checks.js'
 import { checkDelivery } from './local/delivery.js'
-import { checkFileSystem, checkQuota, checkRoom } from './local/disk.js'
-import { checkDriver } from './local/driver.js'
-import { checkGuards } from './local/guards.js'
 import { checkHolders } from './local/holders.js'
 import { checkWatching } from './local/inotify.js'
-import { checkLibc } from './local/libc.js'
-import { checkNode, checkNpm } from './local/node.js'
-import { checkOwner } from './local/owner.js'
-import { checkPanel } from './local/panel.js'
-import { checkPlaces, checkRoot, findPlaces, type StorePlaces } from './local/places.js'
-import { checkRights } from './local/rights.js'
+import { findPlaces, type StorePlaces } from './local/places.js'
 import { type DoctorOptions, type DoctorSettings, validateDoctor } from './options.js'
 import {
   type Check,
@@ -24,6 +16,7 @@ import {
   fail,
   reasonOf,
   skip,
+  type Tell,
 } from './result.js'
 import { checkStream, type StreamVerdict } from './web/stream.js'
 
@@ -63,8 +56,6 @@ export async function diagnose(options: DoctorOptions = {}): Promise<Diagnosis> 
 /** Far more than all waits of a diagnosis take, where connections are quick. */
 const LONGEST = 30_000
 
-type Tell = (group: CheckGroup, name: string, finding: Finding) => void
-
 /** An instance of the app's own knows its paths; nobody else's rules count then. */
 async function pathsOf({ places, events }: DoctorSettings): Promise<Paths> {
   if (events === null) return createPaths(places)
@@ -77,35 +68,6 @@ async function pathsOf({ places, events }: DoctorSettings): Promise<Paths> {
     signalFile: () => found.signal,
     database: () => found.store,
   }
-}
-
-/** Resolves with whether the store may be used at all. */
-async function checkLocally(paths: Paths, places: StorePlaces | null, tell: Tell): Promise<boolean> {
-  async function attempt(
-    group: CheckGroup,
-    name: string,
-    check: () => Finding | Promise<Finding>,
-  ): Promise<CheckStatus> {
-    const finding = await safely(check)
-    tell(group, name, finding)
-    return finding.status
-  }
-  await attempt('machine', 'node', checkNode)
-  await attempt('machine', 'npm', checkNpm)
-  await attempt('machine', 'panel', checkPanel)
-  const facts = inspectSqlite()
-  await attempt('machine', 'glibc', () => checkLibc(facts))
-  const driver = await attempt('machine', 'sqlite driver', () => checkDriver(facts))
-  await attempt('files', 'root', () => checkRoot(paths))
-  if (places === null) return false
-  await attempt('files', 'paths', () => checkPlaces(places))
-  const owner = await attempt('files', 'owner', () => checkOwner(places))
-  const rights = await attempt('files', 'rights', () => checkRights(places))
-  await attempt('files', 'guards', () => checkGuards(places))
-  await attempt('files', 'file system', () => checkFileSystem(places))
-  const room = await attempt('files', 'room', () => checkRoom(places))
-  await attempt('files', 'quota', checkQuota)
-  return ![driver, owner, rights, room].includes('fail')
 }
 
 /** Resolves with the store's epoch, null where it cannot be used. */
@@ -182,13 +144,4 @@ function open(
     ...(group === null ? {} : { group }),
     onError: () => {},
   })
-}
-
-/** A check that throws has failed to look, which is a finding too. */
-async function safely(check: () => Finding | Promise<Finding>): Promise<Finding> {
-  try {
-    return await check()
-  } catch (error) {
-    return skip(`not known: ${reasonOf(error)}`)
-  }
 }

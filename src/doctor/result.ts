@@ -21,6 +21,9 @@ export type CheckGroup = 'machine' | 'files' | 'delivery' | 'address' | 'stream'
 /** What a check finds; its name and group are added where it is run. */
 export type Finding = Omit<Check, 'group' | 'name'>
 
+/** Hands on what a check has found. */
+export type Tell = (group: CheckGroup, name: string, finding: Finding) => void
+
 type Details = Readonly<Record<string, unknown>>
 
 export function pass(seen: string, details: Details = {}): Finding {

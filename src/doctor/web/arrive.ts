@@ -1,10 +1,10 @@
 import { type Finding, fail, pass, showTime, warn } from '../result.js'
-import { ConnectFault } from './connect.js'
+import { ConnectFault } from './connect-fault.js'
 import { ask, type Client, type Probe } from './probe.js'
 import { parseTarget, type Target } from './target.js'
 
-/** Tells what a check has found. */
-export type Tell = (name: string, finding: Finding) => void
+/** Hands on what a check of the address has found. */
+type TellAddress = (name: string, finding: Finding) => void
 
 const MOST_REDIRECTS = 5
 /** How long an answer may take to begin before it counts as held back, or slow. */
@@ -16,7 +16,7 @@ const MOVED = [301, 302, 303, 307, 308]
  * certificate and redirects. Resolves with the request at the end of the way, whose answer may still be on
  * its way; null where there is none.
  */
-export async function arrive(client: Client, target: Target, tell: Tell): Promise<Probe | null> {
+export async function arrive(client: Client, target: Target, tell: TellAddress): Promise<Probe | null> {
   const way: URL[] = []
   for (let next = target; ; ) {
     const probe = await reach(client, next, tell)
@@ -40,7 +40,7 @@ export async function arrive(client: Client, target: Target, tell: Tell): Promis
   }
 }
 
-async function reach(client: Client, target: Target, tell: Tell): Promise<Probe | null> {
+async function reach(client: Client, target: Target, tell: TellAddress): Promise<Probe | null> {
   try {
     return await ask(client, target)
   } catch (error) {
@@ -50,7 +50,7 @@ async function reach(client: Client, target: Target, tell: Tell): Promise<Probe 
   }
 }
 
-function tellConnection({ connected, target }: Probe, tell: Tell): void {
+function tellConnection({ connected, target }: Probe, tell: TellAddress): void {
   const { address, dns, tcp, tls, silent } = connected
   const details = { address, dns, tcp, tls, silent }
   const seen = `${address} port ${target.port}: name ${showTime(dns)}, connection ${showTime(tcp)}`

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { sep } from 'node:path'
 import type { StorePlaces } from '../local/places.js'
 import { type Finding, fail, pass, skip } from '../result.js'
-import { ConnectFault } from './connect.js'
+import { ConnectFault } from './connect-fault.js'
 import { ask, type Client } from './probe.js'
 import { atPath, type Target } from './target.js'
 

@@ -1,4 +1,4 @@
-import type { CheckGroup, Finding } from '../result.js'
+import type { Tell } from '../result.js'
 import type { Exchange } from './exchange.js'
 import { checkIdle, type OnIdle, watchOpen } from './idle.js'
 import type { Opening } from './opening.js'
@@ -10,7 +10,7 @@ export type Later = 'came' | 'missing' | 'in lumps' | null
 export interface Waiting {
   readonly idle: number | null
   readonly onIdle: OnIdle
-  readonly tell: (group: CheckGroup, name: string, finding: Finding) => void
+  readonly tell: Tell
 }
 
 /** The heartbeat that is waited for without --idle may be due as late as this. */

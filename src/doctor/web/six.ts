@@ -1,5 +1,5 @@
 import { type Finding, fail, pass, showTime, skip, warn } from '../result.js'
-import { ConnectFault } from './connect.js'
+import { ConnectFault } from './connect-fault.js'
 import { type Client, headersOf, open2 } from './probe.js'
 import { isReady } from './ready.js'
 import type { Target } from './target.js'

@@ -1,29 +1,29 @@
-import { quotePath } from '../../errors.js'
-import { findHolders, showHolders } from '../local/holders.js'
 import type { StorePlaces } from '../local/places.js'
-import { type CheckGroup, type Finding, fail, pass, showTime, skip, warn } from '../result.js'
+import { type Finding, fail, pass, showTime, type Tell } from '../result.js'
 import { checkAnswer, checkFirstByte } from './answer.js'
 import { arrive } from './arrive.js'
 import { type Evidence, judge } from './buffering.js'
-import { checkDelays, type Delays, measureDelays, measureShort, type Publish, unheard } from './delay.js'
+import { checkDelays, type Delays, type Publish, unheard } from './delay.js'
 import { asksPlainly, checkEncoding, encodingOf } from './encoding.js'
 import { checkExposure } from './exposure.js'
+import { type Heard, publishInto } from './hearing.js'
 import type { OnIdle } from './idle.js'
 import { waitForLater } from './later.js'
 import { type Layer, readWay, type Way } from './layers.js'
 import { checkLeaving } from './leaving.js'
 import { isFinding, type Opening, openStream } from './opening.js'
-import { type Client, headersOf, open2, type Probe } from './probe.js'
-import { isReady, readyOf } from './ready.js'
+import type { Client } from './probe.js'
+import { readyOf } from './ready.js'
+import { checkSameStore } from './same-store.js'
 import { checkShort, type Short } from './short.js'
-import { checkHttpVersion, type Second } from './six.js'
+import { checkHttpVersion } from './six.js'
 import type { Target } from './target.js'
 
 /** What is needed to look at the address of a stream. */
 export interface StreamSite {
   readonly client: Client
   readonly target: Target
-  readonly tell: (group: CheckGroup, name: string, finding: Finding) => void
+  readonly tell: Tell
   /** The local files, and the epoch of the local store; null where they are not looked at, or not usable. */
   readonly places: StorePlaces | null
   readonly epoch: string | null
@@ -110,14 +110,13 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   const second = await checkHttpVersion(client, target)
   tell('address', 'http version', second.version)
   tell('address', 'six connections', second.limit)
-  const isSame = await tellSameStore(site, opening, short)
+  const store = tellSameStore(site, readyOf(probe.exchange)?.id ?? short.cursor)
   if (site.places) tell('address', 'web access', await checkExposure(client, target, site.places))
 
   tell('stream', 'layers', ofWay(way))
   tell('stream', 'first byte', checkFirstByte(probe.exchange.firstByte, opening.slow, probe.connected.tcp))
-  const heard = publish ? await publishInto(site, opening, short, second, publish.send) : null
+  const heard = publish ? await publishInto(client, opening, short.cursor, second, publish.send) : null
   tell('stream', 'short responses', ofShort(short, heard))
-  const store = isSame ? (site.places?.store ?? null) : null
   const mayWrite = heard !== null && (heard.delays?.arrived || heard.short !== null)
   const app = { store, count: site.count, publish: mayWrite && publish ? publish.send : null }
   tell('stream', 'leaving', await checkLeaving(client, target, app))
@@ -155,31 +154,12 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   }
 }
 
-/** The epoch in an id names the store, so it tells whether the address and this command speak of one store. */
-async function tellSameStore(site: StreamSite, { probe }: Opening, short: Short): Promise<boolean> {
-  if (site.epoch === null || site.places === null) return false
-  const [theirs = ''] = (readyOf(probe.exchange)?.id ?? short.cursor ?? '').split('-')
-  const details = { here: site.epoch, there: theirs || null }
-  if (theirs === '') {
-    site.tell('address', 'same store', skip('not known: no cursor has come through', null, details))
-    return false
-  }
-  if (theirs === site.epoch) {
-    const holders = findHolders(site.places.store) ?? []
-    const who = holders.length > 0 ? `, open in ${showHolders(holders)}` : ''
-    site.tell('address', 'same store', pass(`the stream reads the store that is used here${who}`, details))
-    return true
-  }
-  site.tell(
-    'address',
-    'same store',
-    warn(
-      `the stream reads another store than ${quotePath(site.places.store)}: what is signalled here never arrives there`,
-      'compare `file-signal stats` with `await events.stats()` in the web process: both tell their root and its rule (on another machine this is as it must be)',
-      details,
-    ),
-  )
-  return false
+/** The store's path where the address reads the same; else null. */
+function tellSameStore({ epoch, places, tell }: StreamSite, cursor: string | null): string | null {
+  if (epoch === null || places === null) return null
+  const { isSame, finding } = checkSameStore(places.store, epoch, cursor)
+  tell('address', 'same store', finding)
+  return isSame ? places.store : null
 }
 
 function ofWay({ layers, told, accelBuffering }: Way): Finding {
@@ -199,42 +179,4 @@ function ofShort({ finding }: Short, heard: Heard | null): Finding {
     ...finding.details,
     delay,
   })
-}
-
-interface Heard {
-  readonly delays: Delays | null
-  readonly short: number | null
-  /** False where no event came by any way: then the key or the store is another, and nothing is proved. */
-  readonly known: boolean
-}
-
-/** Publishes into the stream as a browser has it, and into a short response. */
-async function publishInto(
-  { client }: StreamSite,
-  { probe, came }: Opening,
-  { cursor }: Short,
-  { streams, http }: Second,
-  send: Publish,
-): Promise<Heard> {
-  const { target } = probe
-  const short = cursor === null ? null : await measureShort(client, target, cursor, send)
-  const delays =
-    http === '2' && streams
-      ? await overHttp2(client, probe, send)
-      : came === 'ready'
-        ? await measureDelays(probe.exchange, send)
-        : null
-  return { delays, short, known: short !== null || (delays?.arrived ?? 0) > 0 }
-}
-
-async function overHttp2(client: Client, { target }: Probe, send: Publish): Promise<Delays | null> {
-  const session = await open2(client, target)
-  if (!session) return null
-  try {
-    const stream = session.get(target.url.pathname + target.url.search, headersOf(client, target, {}))
-    await stream.until(isReady, 2500)
-    return await measureDelays(stream, send)
-  } finally {
-    session.close()
-  }
 }
