@@ -19,6 +19,8 @@ export interface Way {
   readonly layers: readonly Layer[]
   /** Of X-Accel-Buffering, which our streams send: only nginx keeps it to itself. */
   readonly accelBuffering: 'arrived' | 'gone'
+  /** Whether the headers are those of our streams. */
+  readonly isOurs: boolean
   /** The headers that told, as they came. */
   readonly told: Readonly<Record<string, string>>
 }
@@ -55,13 +57,14 @@ export function readWay(headers: Headers): Way {
   const layers = [...new Set(found.map(([layer]) => layer))]
   const accelBuffering = headers['x-accel-buffering'] === undefined ? 'gone' : 'arrived'
   // Nobody else takes this header away, so one nginx stands on the way, behind what the others tell.
-  if (accelBuffering === 'gone' && isOurs(headers) && !layers.includes('nginx')) layers.push('nginx')
+  const isOurs = isOfStream(headers)
+  if (accelBuffering === 'gone' && isOurs && !layers.includes('nginx')) layers.push('nginx')
   const told = Object.fromEntries(found.map(([, header]) => [header, headers[header] ?? '']))
-  return { layers, accelBuffering, told }
+  return { layers, accelBuffering, isOurs, told }
 }
 
 /** The combination that the streams of this package send. */
-export function isOurs(headers: Headers): boolean {
+function isOfStream(headers: Headers): boolean {
   return (
     /no-transform/.test(headers['cache-control'] ?? '') && headers['x-content-type-options'] === 'nosniff'
   )

@@ -55,7 +55,7 @@ export async function checkHttpVersion(client: Client, target: Target): Promise<
       ? pass(`HTTP/2, its first byte after ${showTime(first.firstByte ?? 0)}`, details)
       : fail(
           `HTTP/2, and the stream does not come through it within ${showTime(TIME)}`,
-          'see "buffering"',
+          'see "buffering"; where that finds nothing, look at how the web server passes HTTP/2 on',
           details,
         )
     const limit = streams

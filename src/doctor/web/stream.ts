@@ -162,14 +162,15 @@ function tellSameStore({ epoch, places, tell }: StreamSite, cursor: string | nul
   return isSame ? places.store : null
 }
 
-function ofWay({ layers, told, accelBuffering }: Way): Finding {
+function ofWay({ layers, told, accelBuffering, isOurs }: Way): Finding {
   const details = { layers, told, accelBuffering }
+  const seen = layers.length === 0 ? 'no header names a layer' : `${layers.join(' → ')} by the headers`
+  if (!isOurs) return pass(`${seen}; they are not those of a file-signal stream`, details)
   const accel =
     accelBuffering === 'arrived'
       ? 'X-Accel-Buffering arrived, so no nginx has taken it'
       : 'X-Accel-Buffering did not arrive, which only nginx takes away'
-  if (layers.length === 0) return pass(`no header names a layer; ${accel}`, details)
-  return pass(`${layers.join(' → ')} by the headers; ${accel}`, details)
+  return pass(`${seen}; ${accel}`, details)
 }
 
 function ofShort({ finding }: Short, heard: Heard | null): Finding {
