@@ -60,7 +60,7 @@ export function install(spec: string, { node, build = false, purpose = '' }: Ins
   return folder
 }
 
-/** An environment in which npm, scripts and compilers find this Node. */
+/** An environment in which npm, scripts and compilers find this Node; what is compiled is not looked for elsewhere. */
 export function withNode(node: string): NodeJS.ProcessEnv {
   return {
     PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`,

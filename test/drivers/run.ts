@@ -1,4 +1,5 @@
 import { type Cell, cellsOf, runCell, SETUPS } from './cells.js'
+import { tryInstalls } from './installs.js'
 import {
   buildBetterSqlite3,
   installBetterSqlite3,
@@ -38,7 +39,12 @@ async function runAll(nodes: readonly string[]): Promise<void> {
   }
 
   await Promise.all([work(), work()])
-  console.log(`\n${table(nodes, cells, results)}\n\n${cells.length - failures} passed, ${failures} failed`)
+  console.log('\nWhat npm install brings on each Node, with its own npm:')
+  const installs = tryInstalls(nodes)
+  failures += installs.failures
+  const tried = cells.length + installs.table.length - 1
+  console.log(`\n${table(matrix(nodes, cells, results))}\n\n${table(installs.table)}\n`)
+  console.log(`${tried - failures} passed, ${failures} failed`)
   process.exitCode = failures > 0 ? 1 : 0
 }
 
@@ -55,21 +61,22 @@ function prepare(nodes: readonly string[]): void {
   }
 }
 
-function table(nodes: readonly string[], cells: readonly Cell[], results: ReadonlyMap<Cell, string>): string {
-  const rows = [
+function matrix(
+  nodes: readonly string[],
+  cells: readonly Cell[],
+  results: ReadonlyMap<Cell, string>,
+): string[][] {
+  return [
     ['Node', ...SETUPS.map((setup) => `better-sqlite3 ${setup}`)],
     ...nodes.map((node) => [
       node,
       ...cells.filter((cell) => cell.node === node).map((cell) => results.get(cell) ?? ''),
     ]),
   ]
+}
+
+function table(rows: readonly string[][]): string {
   const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0))) ?? []
-  return rows
-    .map((row) =>
-      row
-        .map((text, i) => text.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  const line = (row: string[]): string => row.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')
+  return rows.map((row) => line(row).trimEnd()).join('\n')
 }
