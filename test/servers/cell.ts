@@ -32,6 +32,8 @@ export interface Cell {
   /** 2 is HTTP/2 over TLS. */
   readonly http: 1 | 2
   readonly expects: Expectation
+  /** True where live events come, but nothing to a browser that is back after having missed some. */
+  readonly holdsReplay?: boolean
   /** What about the form makes it so, in one sentence. */
   readonly why: string
   start(): Promise<RunningCell>

@@ -4,7 +4,7 @@ import type { Expectation } from './cell.js'
 import { cells } from './cells.js'
 import { needServers, whyNotHere } from './need-servers.js'
 import { writePage } from './page.js'
-import { type Result, runMatrix } from './run.js'
+import { needsShort, type Result, runMatrix } from './run.js'
 
 /** Two minutes and a dozen servers: not for each `npm test`. */
 const IS_ASKED_FOR = Boolean(process.env.CI) || process.env.npm_lifecycle_event === 'test:servers'
@@ -36,7 +36,7 @@ describe('the matrix of web servers', () => {
       expect(result?.idleFault, JSON.stringify(result?.idle)).to.equal(null)
       expect(result?.pageFault).to.equal(null)
     })
-    if (cell.expects !== 'streams') {
+    if (needsShort(cell)) {
       it(`${cell.name} delivers by short responses`, function () {
         needServers(this, cell)
         const result = results.get(cell.name)

@@ -14,6 +14,9 @@ export interface Delivery {
   readonly p50: number | null
   readonly p95: number | null
   readonly max: number | null
+  /** Events that came at once to a client that was back after the first one, of those that it had missed. */
+  readonly replayed: number
+  readonly missed: number
   /** From the client's leaving to 'close' in Node, while events go on being published; null for not seen. */
   readonly left: number | null
 }
@@ -37,7 +40,10 @@ export function newKey(what: string): string {
   return `${what}-${keys}`
 }
 
-/** Opens a stream, has EVENTS events published GAP apart by another process, and leaves while it publishes on. */
+/**
+ * Opens a stream, has EVENTS events published GAP apart by another process, and leaves while it publishes on.
+ * Where the first came, it is back with that one's id, which brings all others at once.
+ */
 export async function measureDelivery(running: RunningCell, publisher: Publisher): Promise<Delivery> {
   const key = newKey('delivery')
   const listener = listen(running.streamUrl(key), { ca: running.ca })
@@ -49,7 +55,8 @@ export async function measureDelivery(running: RunningCell, publisher: Publisher
   const stopPublishing = publisher.keepOn(running.root, key, GAP)
   await until(() => listener.events.length >= EVENTS, 'all events', EVENTS * GAP + MORE).catch(() => {})
   const left = await leave(listener, running, key)
-  await stopPublishing()
+  const published = await stopPublishing()
+  const first = listener.events[0]
 
   const events = listener.events.slice(0, EVENTS)
   const delays = events.map(({ delay }) => delay).sort((a, b) => a - b)
@@ -63,7 +70,16 @@ export async function measureDelivery(running: RunningCell, publisher: Publisher
     p95: percentile(delays, 0.95),
     max: delays.at(-1) ?? null,
     left,
+    replayed: first ? await replay(running, key, first.id, published - 1) : 0,
+    missed: published - 1,
   }
+}
+
+async function replay(running: RunningCell, key: string, after: string, missed: number): Promise<number> {
+  const listener = listen(running.streamUrl(key), { ca: running.ca, headers: { 'last-event-id': after } })
+  await until(() => listener.events.length >= missed, 'what was missed', MORE).catch(() => {})
+  listener.leave()
+  return listener.events.filter(({ i }, place) => i === place + 1).length
 }
 
 /** The value that a share of all does not exceed (nearest rank); null of nothing. */
@@ -83,8 +99,8 @@ async function leave(listener: Listener, running: RunningCell, key: string): Pro
 }
 
 /** What is wrong with the figures of a cell, in one line; null where nothing is. */
-export function faultOf(cell: Pick<Cell, 'expects'>, figures: Delivery): string | null {
-  const { count, inOrder, p50, p95, firstByte } = figures
+export function faultOf(cell: Pick<Cell, 'expects' | 'holdsReplay'>, figures: Delivery): string | null {
+  const { count, inOrder, p50, p95, firstByte, replayed, missed } = figures
   if (cell.expects === 'buffers') {
     const isHeld = p50 === null || p50 >= HELD
     return isHeld
@@ -93,6 +109,9 @@ export function faultOf(cell: Pick<Cell, 'expects'>, figures: Delivery): string 
   }
   if (count !== EVENTS || !inOrder)
     return `${count} of ${EVENTS} events came${inOrder ? '' : ', not in order'}`
+  if (cell.holdsReplay && replayed > 0)
+    return `it was to hold a replay back, and handed on ${replayed} of ${missed}`
+  if (!cell.holdsReplay && replayed < missed) return `${replayed} of ${missed} missed events came`
   if (cell.expects === 'delays') {
     return p50 !== null && p50 >= LATE && p50 < HELD
       ? null

@@ -46,6 +46,7 @@ ${table(results)}
   a server that buffers fails each time.
 - "Leaves" is the time from the client's end to \`close\` in Node, while events go on. nginx tells at once, Apache
   only when it writes: on a silent stream that is one or two heartbeats later, which is what heartbeats are for.
+- "Replay": how many of the events that a client has missed come at once when it is back with its cursor.
 - Idle: a stream without events, watched for at least 75 s with the default heartbeat of 15 s. All idle streams wait at once.
 - With our file a page that is no stream was compressed as before, in each cell.
 - "Nothing": no event arrived while the stream was open. "In a lump": some kilobytes gathered first.
@@ -87,6 +88,7 @@ function cellsOf({ cell, delivery, short, idle }: Result): string[] {
     round(delivery?.p95),
     round(delivery?.max),
     delivery?.left === null ? 'not within 2 s' : round(delivery?.left),
+    isHeld || !delivery ? '' : `${delivery.replayed} of ${delivery.missed}`,
     isHeld || !idle ? '' : `kept, ${idle.heartbeats} heartbeats`,
     short ? `≤ ${round(Math.max(...short.delays))}` : '',
   ]

@@ -10,7 +10,7 @@ export interface Result {
   readonly cell: Cell
   delivery: Delivery | null
   fault: string | null
-  /** Of cells that do not stream. */
+  /** Of cells for which needsShort(). */
   short: ShortDelivery | null
   shortFault: string | null
   /** Of cells with our file: what is wrong with a page that is no stream. */
@@ -76,6 +76,11 @@ export async function runMatrix(cells: readonly Cell[], tell: (line: string) => 
   return results
 }
 
+/** Something comes late or never: there short responses must do. */
+export function needsShort({ expects, holdsReplay }: Cell): boolean {
+  return expects !== 'streams' || holdsReplay === true
+}
+
 async function measure(result: Result, running: RunningCell, publisher: Publisher): Promise<void> {
   const { cell } = result
   result.fault = await attempt(async () => {
@@ -83,7 +88,7 @@ async function measure(result: Result, running: RunningCell, publisher: Publishe
     return faultOf(cell, result.delivery)
   })
   if (cell.form === 'ours') result.pageFault = await attempt(() => pageFaultOf(running))
-  if (cell.expects === 'streams') return
+  if (!needsShort(cell)) return
   result.shortFault = await attempt(async () => {
     result.short = await measureShort(running, publisher)
     return shortFaultOf(result.short)
