@@ -4,11 +4,10 @@ import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { until } from '../support/wait.js'
+import { checkout, REPOSITORY } from './checkout.js'
 import { giveToUser, USER, userFolder } from './user.js'
 
-const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url))
 const SOURCES = join(REPOSITORY, 'test/servers/app')
 
 /** A started app on a port of its own. */
@@ -28,9 +27,10 @@ export function makeProject(sources = SOURCES): string {
     mkdirSync(join(root, folder))
     giveToUser(join(root, folder))
   }
-  symlinkSync(REPOSITORY, join(root, 'node_modules/file-signal'))
+  const { root: repository } = checkout()
+  symlinkSync(repository, join(root, 'node_modules/file-signal'))
   for (const name of ['koa', '@koa/router']) {
-    symlinkSync(join(REPOSITORY, 'node_modules', name), join(root, 'node_modules', name))
+    symlinkSync(join(repository, 'node_modules', name), join(root, 'node_modules', name))
   }
   for (const file of readdirSync(sources)) copyFileSync(join(sources, file), join(root, file))
   return root
@@ -45,7 +45,7 @@ process.once('exit', () => {
 /** Starts the app of `root` on `port`, or on a free one; resolves once it listens. */
 export async function startApp(root = makeProject(), port = 0): Promise<App> {
   const { PORT: _, ...env } = process.env
-  const child = spawn(process.execPath, ['server.mjs'], {
+  const child = spawn(checkout().node, ['server.mjs'], {
     ...USER,
     cwd: root,
     env: { ...env, PORT: String(port) },

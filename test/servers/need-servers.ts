@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { findProgram } from '../setup/program.js'
 import { skip } from '../support/skip.js'
 import type { Cell, Layer } from './cell.js'
-import { closedFolder } from './user.js'
+import { closedFolder } from './checkout.js'
 
 /** Program or file, and the Debian package that brings it; test/setup/install.js has the same packages. */
 type Need = readonly [what: string, debianPackage: string]
@@ -53,7 +53,7 @@ export function whyNotHere(cell: Pick<Cell, 'layers' | 'http'>): string | null {
   }
   if (cell.http === 2 && !findProgram('openssl')) return missing('openssl', 'openssl')
   const closed = closedFolder()
-  return closed ? `www-data may not enter ${closed}; run: chmod o+rx ${closed}` : null
+  return closed ? `www-data may not enter ${closed}; set TMPDIR to a folder that it may enter` : null
 }
 
 function missingOf(needs: readonly Need[]): string | null {

@@ -12,6 +12,7 @@ import { type Client, stream } from '../support/sse.js'
 import { until } from '../support/wait.js'
 import { apacheFile } from './apache.js'
 import { makeProject } from './app.js'
+import { checkout } from './checkout.js'
 import { needServers } from './need-servers.js'
 import { startUnderPassenger } from './passenger.js'
 import type { ServerProcess } from './process.js'
@@ -47,7 +48,7 @@ describe('examples/passenger, under the real Passenger', () => {
 
   /** A cron job: another process, in a folder of its own. */
   function order(from: string): void {
-    const { status, stderr } = spawnSync(process.execPath, [join(root, 'order.js'), from], {
+    const { status, stderr } = spawnSync(checkout().node, [join(root, 'order.js'), from], {
       ...USER,
       cwd: '/',
     })

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type ApacheSite, EVERYTHING, startApache } from './apache.js'
 import { askOpen, makeProject } from './app.js'
 import type { Inner } from './chain.js'
+import { checkout } from './checkout.js'
 import type { ServerProcess } from './process.js'
 import { certificate } from './tls.js'
 
@@ -55,7 +56,7 @@ export function startUnderPassenger(root: string, site: Site): Promise<ServerPro
       PassengerAppRoot ${root}
       PassengerAppType node
       PassengerStartupFile ${site.startFile}
-      PassengerNodejs ${process.execPath}
+      PassengerNodejs ${checkout().node}
       ${site.server ?? ''}`,
   })
 }

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { until } from '../support/wait.js'
+import { checkout } from './checkout.js'
 import { USER } from './user.js'
 
 export interface Order {
@@ -22,8 +23,9 @@ export interface Publisher {
 }
 
 export function startPublisher(): Publisher {
-  const script = fileURLToPath(new URL('publisher-process.js', import.meta.url))
-  const child = spawn(process.execPath, [script], { ...USER, cwd: '/', stdio: ['pipe', 'pipe', 'inherit'] })
+  const { root, node } = checkout()
+  const script = join(root, 'build/servers/publisher-process.js')
+  const child = spawn(node, [script], { ...USER, cwd: '/', stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const done = new Map<string, number>()
   createInterface({ input: child.stdout }).on('line', (line) => {

@@ -1,6 +1,4 @@
-import { chownSync, readFileSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { chownSync, readFileSync } from 'node:fs'
 import { freshFolder } from '../support/folder.js'
 import type { User } from './cell.js'
 
@@ -19,17 +17,6 @@ export function userFolder(): string {
 
 export function giveToUser(path: string): void {
   if (USER.uid !== undefined && USER.gid !== undefined) chownSync(path, USER.uid, USER.gid)
-}
-
-/** The first folder above Node or the checkout that USER may not enter, or null. */
-export function closedFolder(): string | null {
-  if (USER.uid === undefined) return null
-  for (const start of [process.execPath, fileURLToPath(import.meta.url)]) {
-    for (let path = start; path !== dirname(path); path = dirname(path)) {
-      if ((statSync(path).mode & 0o005) !== 0o005 && statSync(path).isDirectory()) return path
-    }
-  }
-  return null
 }
 
 function wwwData(): User {

@@ -1,6 +1,8 @@
+import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { askOpen, makeProject } from '../app.js'
 import type { Inner } from '../chain.js'
+import { checkout } from '../checkout.js'
 import { startNginx } from '../nginx.js'
 import { PASSENGER_ROOT } from '../passenger.js'
 import { certificate } from '../tls.js'
@@ -21,8 +23,11 @@ export interface NginxPassengerSite {
 export async function startNginxPassenger(site: NginxPassengerSite): Promise<Inner> {
   const root = makeProject()
   const folder = userFolder()
+  const module = join(folder, 'passenger.so')
+  // The cache lies in the checkout, which may be closed to others.
+  copyFileSync(await passengerModule(), module)
   const server = await startNginx({
-    modules: [await passengerModule()],
+    modules: [module],
     tls: site.tls ?? false,
     http: `
       passenger_root ${PASSENGER_ROOT};
@@ -40,7 +45,7 @@ export async function startNginxPassenger(site: NginxPassengerSite): Promise<Inn
       passenger_app_root ${root};
       passenger_app_type node;
       passenger_startup_file server.mjs;
-      passenger_nodejs ${process.execPath};
+      passenger_nodejs ${checkout().node};
       ${site.server ?? ''}`,
   })
   const ca = site.tls ? certificate().pem : undefined
