@@ -467,6 +467,7 @@ describe('streams', () => {
       const { epoch } = await rig.payload.head()
       const late = await open(url, `${epoch}-${n}`)
       await until(() => rig.streams.stats().live === 2, 'both live')
+      await until(() => early.payloads().length > 0, 'the new event')
       expect(reasons(early)).to.deep.equal(['epoch'])
       expect(early.payloads()).to.deep.equal([1])
       expect(reasons(late)).to.deep.equal([])
