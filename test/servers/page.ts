@@ -17,6 +17,7 @@ export function writePage(results: readonly Result[]): void {
 
 function describe(results: readonly Result[]): string {
   const ours = results.filter(({ cell }) => cell.form === 'ours')
+  const again = results.filter(({ attempts }) => attempts > 1).length
   const short = results.flatMap((result) => result.short?.delays ?? [])
   const worst = (pick: (result: Result) => number | null | undefined) =>
     round(Math.max(...ours.map((result) => pick(result) ?? Number.POSITIVE_INFINITY)))
@@ -25,7 +26,7 @@ function describe(results: readonly Result[]): string {
 What each web server does to a stream as installed, in its most hostile form, and with our file. Written by
 \`npm run test:servers\`, which fails when a figure is not what it should be.
 
-With our files all ${ours.length} chains deliver every event: p95 is at most ${worst(({ delivery }) => delivery?.p95)} ms, the first
+With our files all ${ours.length} chains deliver every event: p95 is at most ${worst(({ delivery }) => delivery?.p95)} ms, and the first
 byte comes after at most ${worst(({ delivery }) => delivery?.firstByte)} ms. Through those that deliver nothing or late, short responses
 (\`?mode=short\`) bring each event within ${round(Math.max(...short))} ms.
 
@@ -43,8 +44,8 @@ ${table(results)}
   as browsers do. Delay is from right before \`signal()\` to the decoded event; ${EVENTS} events a cell.
 - Limits, where a cell is to stream: all events in order, p95 below ${LIMITS.p95} ms, first byte below ${LIMITS.firstByte} ms. Short responses:
   each event within ${LIMITS.short} ms. A cell that fails is measured again, at most three times, for the machine may be busy;
-  a server that buffers fails each time.
-- "Leaves" is the time from the client's end to \`close\` in Node, while events go on. nginx tells at once, Apache
+  a server that buffers fails each time. In this run ${again} of ${results.length} were.
+- Times are milliseconds. "Leaves" is the time from the client's end to \`close\` in Node, while events go on. nginx tells at once, Apache
   only when it writes: on a silent stream that is one or two heartbeats later, which is what heartbeats are for.
 - "Replay": how many of the events that a client has missed come at once when it is back with its cursor.
 - Idle: a stream without events, watched for at least 75 s with the default heartbeat of 15 s. All idle streams wait at once.
@@ -59,39 +60,30 @@ ${table(results)}
 - Panels themselves (cPanel, Plesk, DirectAdmin): the servers under them were.`
 }
 
-function table(results: readonly Result[]): string {
-  const head = [
-    'chain: form',
-    'because',
-    'first byte',
-    'events',
-    'p50',
-    'p95',
-    'max',
-    'leaves',
-    'idle 75 s',
-    'short',
-  ]
-  const rows = results.map((result) => cellsOf(result).join(' | '))
-  return [head.join(' | '), head.map(() => '---').join(' | '), ...rows].map((row) => `| ${row} |`).join('\n')
+/** Title → what stands there; times are milliseconds. */
+const COLUMNS: Readonly<Record<string, (result: Result) => string>> = {
+  'chain: form': ({ cell }) => (cell.form === 'ours' ? `**${cell.name}**` : cell.name),
+  because: ({ cell }) => cell.why,
+  'first byte': ({ delivery }) => round(delivery?.firstByte),
+  events: ({ cell, delivery }) => {
+    if (!delivery?.count) return 'nothing'
+    return `${delivery.count} of ${EVENTS}${cell.expects === 'buffers' ? ', in a lump' : ''}`
+  },
+  p50: ({ delivery }) => round(delivery?.p50),
+  p95: ({ delivery }) => round(delivery?.p95),
+  max: ({ delivery }) => round(delivery?.max),
+  leaves: ({ delivery }) => (delivery?.left === null ? 'not within 2 s' : round(delivery?.left)),
+  replay: ({ cell, delivery }) =>
+    cell.expects === 'buffers' || !delivery ? '' : `${delivery.replayed} of ${delivery.missed}`,
+  'idle 75 s': ({ cell, idle }) =>
+    cell.expects === 'buffers' || !idle ? '' : `kept, ${idle.heartbeats} heartbeats`,
+  short: ({ short }) => (short ? `≤ ${round(Math.max(...short.delays))}` : ''),
 }
 
-function cellsOf({ cell, delivery, short, idle }: Result): string[] {
-  const isHeld = cell.expects === 'buffers'
-  const lump = isHeld && (delivery?.count ?? 0) > 0 ? ', in a lump' : ''
-  return [
-    cell.form === 'ours' ? `**${cell.name}**` : cell.name,
-    cell.why,
-    round(delivery?.firstByte),
-    delivery?.count ? `${delivery.count} of ${EVENTS}${lump}` : 'nothing',
-    round(delivery?.p50),
-    round(delivery?.p95),
-    round(delivery?.max),
-    delivery?.left === null ? 'not within 2 s' : round(delivery?.left),
-    isHeld || !delivery ? '' : `${delivery.replayed} of ${delivery.missed}`,
-    isHeld || !idle ? '' : `kept, ${idle.heartbeats} heartbeats`,
-    short ? `≤ ${round(Math.max(...short.delays))}` : '',
-  ]
+function table(results: readonly Result[]): string {
+  const titles = Object.keys(COLUMNS)
+  const rows = results.map((result) => Object.values(COLUMNS).map((tell) => tell(result)))
+  return [titles, titles.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 
 /** Milliseconds for reading: one decimal below ten. */

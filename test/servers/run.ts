@@ -8,6 +8,8 @@ import { type Publisher, startPublisher } from './publisher.js'
 /** What was seen of one cell. A part is null where it was not measured; a fault is one line, null for none. */
 export interface Result {
   readonly cell: Cell
+  /** How often it was measured. */
+  attempts: number
   delivery: Delivery | null
   fault: string | null
   /** Of cells for which needsShort(). */
@@ -83,6 +85,7 @@ export function needsShort({ expects, holdsReplay }: Cell): boolean {
 
 async function measure(result: Result, running: RunningCell, publisher: Publisher): Promise<void> {
   const { cell } = result
+  result.attempts += 1
   result.fault = await attempt(async () => {
     result.delivery = await measureDelivery(running, publisher)
     return faultOf(cell, result.delivery)
@@ -118,6 +121,7 @@ function anyFaultOf({ fault, shortFault, pageFault }: Result): string | null {
 function newResult(cell: Cell): Result {
   return {
     cell,
+    attempts: 0,
     delivery: null,
     fault: null,
     short: null,
