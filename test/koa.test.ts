@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import http from 'node:http'
+import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import cors from '@koa/cors'
 import Router from '@koa/router'
@@ -196,6 +198,30 @@ describe('Koa', () => {
     release()
     await until(() => done === 20, 'all decided')
     await until(() => rig.streams.stats().streams === 0, 'no stream')
+  })
+
+  it('takes a client that leaves by a reset for no error of the app, and reports the app’s own', async () => {
+    let failure: Error | null = null
+    const url = new URL(
+      await rig.serve(
+        dressed(async (_, next) => {
+          await next()
+          if (failure) throw failure
+        }, streamOf('a')),
+      ),
+    )
+    const leave = async () => {
+      const socket = net.connect(Number(url.port), url.hostname)
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await once(socket, 'data')
+      socket.resetAndDestroy()
+      await until(() => rig.streams.stats().streams === 0, 'nobody')
+    }
+    await leave()
+    expect(failures).to.deep.equal([])
+    failure = new Error('a fault of the app')
+    await leave()
+    expect(failures.splice(0)).to.deep.equal([failure])
   })
 
   it('takes a bad Last-Event-ID for one reset', async () => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
-import { FileSignalError, quote } from '../errors.js'
+import { codeOf, FileSignalError, quote } from '../errors.js'
 import { checkEvent } from '../event.js'
 import { type StreamOptions, validateStream } from '../options.js'
 import { isGone } from '../stream/outgoing.js'
@@ -8,6 +8,8 @@ import { keepUncompressed, writeStreamHead } from '../stream/unbuffered.js'
 import { admit, wishesOf } from './admission.js'
 import { createKeySource, type Keys } from './keys.js'
 import type { HttpSite } from './node.js'
+
+const LEAVING = ['ECONNRESET', 'EPIPE', 'ECONNABORTED']
 
 /** What every context of Koa has, with a router above it or not. */
 export interface KoaBase {
@@ -25,6 +27,7 @@ export interface KoaBase {
   respond?: boolean | undefined
   compress?: unknown
   get(field: string): string
+  onerror?(error: unknown): void
 }
 
 /**
@@ -79,6 +82,7 @@ export function createKoaStream<Context extends KoaBase = KoaBase>(
     // From here on the response is ours: Koa would send a body of its own, and wait for its end.
     ctx.respond = false
     keepUncompressed(ctx)
+    forgiveLeaving(ctx)
     if (ctx.method === 'HEAD') return answerHead(ctx.res)
     const outcome = await site.streams.open({
       response: ctx.res,
@@ -131,6 +135,18 @@ export function createKoaRoutes<Context extends KoaBase = KoaBase>(
 
 function withParams<Context extends KoaBase>(ctx: Context): Context & KoaContext {
   return Object.assign(ctx, { params: ctx.params ?? {} })
+}
+
+/**
+ * A client that leaves by a reset, as HAProxy does for each of them, is an error to Koa: it would print every one
+ * with its stack.
+ */
+function forgiveLeaving(ctx: KoaBase): void {
+  const { onerror } = ctx
+  if (!onerror) return
+  ctx.onerror = (error) => {
+    if (!LEAVING.includes(codeOf(error))) onerror.call(ctx, error)
+  }
 }
 
 function answerHead(res: ServerResponse): void {
