@@ -91,6 +91,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   }
 
   const payload = lazily((): PayloadEngine => {
+    panel.used(true)
     const newestSignal = () => signal().newest?.() ?? null
     const create = settings.payload ?? sqlite()
     return create({ database: paths.database, mode, group, retention, newestSignal, onCommit, report })
@@ -130,6 +131,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     await streams.close()
     await payload.made?.close()
     await signal.made?.close()
+    panel.used(false)
   }
 
   const close = (): Promise<void> => {

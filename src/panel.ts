@@ -10,9 +10,11 @@ export interface PanelSite {
   readonly close: () => Promise<void>
 }
 
-/** Listens to the panel while there are streams. */
+/** What an instance tells of itself, so that the panel's wishes are heard while there are streams. */
 export interface Panel {
   watch(streaming: boolean): void
+  /** From its first use on an instance may hold calls that wait for the store, until it is closed. */
+  used(inUse: boolean): void
 }
 
 /** Milliseconds between two looks at the restart file. */
@@ -20,6 +22,8 @@ const LOOK = 1000
 
 /** The sites that have streams now; they share one listener. */
 const streaming = new Set<PanelSite>()
+/** All that must be closed before this process may end. */
+const inUse = new Set<PanelSite>()
 
 /**
  * Passenger starts a new process when `tmp/restart.txt` changes, and waits for the streams of the old one
@@ -53,17 +57,19 @@ export function createPanel(site: PanelSite): Panel {
     if (streaming.size === 0) process.off('message', onMessage)
   }
 
-  return { watch: (wanted) => (wanted ? begin() : end()) }
+  return {
+    watch: (wanted) => (wanted ? begin() : end()),
+    used: (wanted) => void (wanted ? inUse.add(site) : inUse.delete(site)),
+  }
 }
 
 async function onMessage(message: unknown): Promise<void> {
   if (message !== 'shutdown') return
   // Without any listener Passenger's loader ends the process at once; where we are the only one, that is up to us.
   const alone = process.listenerCount('message') === 1 && 'PhusionPassenger' in globalThis
-  const sites = [...streaming]
-  for (const site of sites) site.onRestart()
+  for (const site of streaming) site.onRestart()
   if (!alone) return
-  await Promise.allSettled(sites.map((site) => site.close()))
+  await Promise.allSettled([...inUse].map((site) => site.close()))
   process.exit(0)
 }
 

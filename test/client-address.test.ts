@@ -1,9 +1,11 @@
+import { once } from 'node:events'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { type ClientAddressOptions, clientAddress, FileSignalError } from 'file-signal'
 import { freshFolder } from './support/folder.js'
+import { until } from './support/wait.js'
 
 describe('clientAddress', () => {
   /** What the server makes of a request with this X-Forwarded-For. */
@@ -59,6 +61,24 @@ describe('clientAddress', () => {
     const folder = freshFolder()
     expect(await seen('203.0.113.7', {}, join(folder, 'a'))).to.equal('203.0.113.7')
     expect(await seen(null, {}, join(folder, 'b'))).to.equal('null')
+  })
+
+  it('is unknown once the client has gone, and not what it claimed', async () => {
+    let asked: string | null | undefined
+    const addressOf = clientAddress({ trusted: '192.0.2.1' })
+    const server = http.createServer((req) => {
+      req.socket.once('close', () => {
+        asked = addressOf(req)
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n')
+    await once(server, 'request')
+    socket.resetAndDestroy()
+    await until(() => asked !== undefined, 'the end of the connection')
+    await new Promise((resolve) => server.close(resolve))
+    expect(asked).to.equal(null)
   })
 
   it('refuses proxies that are no addresses', () => {

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { EventSource } from 'eventsource'
 import { createFileSignal, type FileSignal } from 'file-signal'
-import { fixture } from './support/child.js'
+import { hold } from './setup/hold.js'
+import { fixture, start } from './support/child.js'
 import { freshFolder } from './support/folder.js'
 import { createRig } from './support/rig.js'
 import { type Client, stream } from './support/sse.js'
@@ -118,6 +119,25 @@ describe('under a panel', () => {
       child.kill('SIGKILL')
       await gone
     }
+  })
+
+  it('a process that Passenger ends finishes the calls of every instance first', async () => {
+    const child = start('passenger-stop', [root])
+    try {
+      const port = await until(() => child.lines[0], 'the port')
+      const client = await stream(`http://127.0.0.1:${port}/`)
+      clients.push(client)
+      const release = hold(join(root, 'data/sse_payloads.sqlite'))
+      child.send('now')
+      await until(() => client.ended, 'the end of the stream')
+      release()
+      expect(await child.ended).to.include({ code: 0, stderr: '' })
+    } finally {
+      await child.stop()
+    }
+    const events = createFileSignal({ root })
+    expect((await events.stats()).store.rows).to.equal(2)
+    await events.close()
   })
 
   it('a process without streams listens to no message', async () => {

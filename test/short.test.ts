@@ -124,6 +124,35 @@ describe('short responses', () => {
     expect((await ask(url, end)).status).to.equal(204)
   })
 
+  it('bring a reset and the end behind it in one answer, as a stream does', async () => {
+    const url = await rig.handle('a')
+    await rig.put('a', 1)
+    await rig.end('a')
+    const answer = await ask(url, 'nonsense')
+    expect(answer.messages.map(({ event, data }) => event ?? data)).to.deep.equal([
+      'ready',
+      'reset',
+      '[DONE]',
+    ])
+    expect((await ask(url, answer.lastId() ?? '')).status).to.equal(204)
+  })
+
+  it('tell of what was pruned while they were held, and of the end behind it', async () => {
+    await rig.close()
+    rig = createRig({ retention: { maxPerKey: 2 } })
+    const url = await rig.handle('a')
+    for (const last of ['event', 'end'] as const) {
+      const next = ask(url, await rig.put('a', 0))
+      await held()
+      for (let i = 1; i < 10; i++) await rig.append({ key: 'a', payload: String(i) })
+      if (last === 'end') await rig.append({ key: 'a', payload: 'null', kind: 'end' })
+      await rig.payload.prune()
+      rig.streams.wake('watch')
+      const told = (await next).messages.map(({ event, data }) => event ?? data)
+      expect(told).to.deep.equal(last === 'end' ? ['ready', 'reset', '[DONE]'] : ['ready', 'reset'])
+    }
+  })
+
   it('end when the instance closes, and ask their clients to take their time', async () => {
     const id = await rig.put('a', 1)
     const url = await rig.handle('a')

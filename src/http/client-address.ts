@@ -16,7 +16,8 @@ export interface ClientAddressOptions {
  *
  * Behind a web server the socket's address is that server's own, and anybody can send `X-Forwarded-For`. So the
  * header is read from its end, as long as each address that vouches for the next one is trusted. A Unix
- * socket, as under Passenger and LiteSpeed, counts as loopback. Null where nothing is known.
+ * socket, as under Passenger and LiteSpeed, counts as loopback. Null where nothing is known, as after the end
+ * of the connection: ask when the request comes.
  *
  * Throws OPTION_INVALID for what is no address.
  */
@@ -26,6 +27,8 @@ export function clientAddress(options: ClientAddressOptions = {}): (request: Nod
     (at === 0 && !address) || isTrusted(address ?? '', at)
 
   return (request) => {
+    // A socket that has ended tells no address, like a Unix socket, and must not be taken for one.
+    if (!request.socket || (request.socket.destroyed && !request.socket.remoteAddress)) return null
     // The last one is the first that nobody trusted speaks for. What is no address vouches for nothing.
     const path = proxyAddr.all(request as Parameters<typeof proxyAddr.all>[0], trust)
     return path.findLast((address) => isIP(address ?? '') !== 0) ?? null

@@ -15,8 +15,6 @@ export interface Connection extends Sink, Ticking {
   waiting(): number
   /** Sends headers and prelude, and `ready` where the cursor is known. */
   open(cursor: Cursor | null): void
-  /** Nothing is there yet for a client that came without a cursor: a short response brings it the first one. */
-  noNews(): void
   /** Ends the response when all that waits has been sent, or destroys it 5 s later. Idempotent. */
   end(): void
   /** Leaves the response to others, who have nothing from here yet. */
@@ -124,8 +122,8 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
         release()
       }
     },
-    noNews: () => {},
     write: (batch) => write(batch.bytes()),
+    caughtUp: () => {},
     reset: (reason, cursor) => void write(encodeReset(reason, cursor)),
     done: (cursor) => {
       write(encodeDone(cursor))

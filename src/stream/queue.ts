@@ -62,6 +62,7 @@ export function createQueue(site: QueueSite): Queue {
       for (const row of batch.events) push(row, batch.epoch)
       return events.length < LENGTH
     },
+    caughtUp: () => {},
     reset: (reason, cursor) => {
       const at = formatId(cursor.epoch, cursor.n)
       finish(

@@ -12,23 +12,26 @@ const RETRY = [200, 300] as const
  * A short response, for layers that hand on nothing before the end: it waits for the first news, answers
  * with them in one piece, and ends. EventSource comes back by itself and goes on after the last id.
  *
- * Without news it ends after the silence that a stream would break with a heartbeat.
+ * Without news it ends after the silence that a stream would break with a heartbeat; a client that came without
+ * a cursor is not to `wait`, for its first cursor is news.
  */
 export function createShortConnection(
   response: Outgoing,
   plan: StreamSettings,
   site: ConnectionSite,
+  wait: boolean,
 ): Connection {
   const longest = Math.min(plan.heartbeat, plan.duration)
   const endsAt = performance.now() + longest * (0.8 + Math.random() * 0.2)
   let state: 'waiting' | 'ending' | 'closed' = isGone(response) ? 'closed' : 'waiting'
+  let hasNews = !wait
   let endedAt = 0
-  let ready = ''
+  let text = ''
   let letGo = () => {}
 
   function answer(news: Buffer | string, retry: readonly [number, number] = RETRY): void {
     if (state !== 'waiting') return
-    const body = Buffer.concat([Buffer.from(encodeRetry(retry) + ready), Buffer.from(news)])
+    const body = Buffer.concat([Buffer.from(encodeRetry(retry) + text), Buffer.from(news)])
     try {
       writeStreamHead(response, { 'Content-Length': String(body.length) })
     } catch (error) {
@@ -65,14 +68,20 @@ export function createShortConnection(
     isFull: () => false,
     waiting: () => (state === 'ending' ? response.writableLength : 0),
     open: (cursor) => {
-      if (cursor) ready = encodeReady(cursor, plan.heartbeat)
+      if (cursor) text += encodeReady(cursor, plan.heartbeat)
     },
-    noNews: () => answer(''),
     write: (batch) => {
       answer(batch.bytes())
       return false
     },
-    reset: (reason, cursor) => answer(encodeReset(reason, cursor)),
+    caughtUp: () => {
+      if (hasNews) answer('')
+    },
+    // What comes behind it belongs to the same answer: the end of every key is not told a second time.
+    reset: (reason, cursor) => {
+      text += encodeReset(reason, cursor)
+      hasNews = true
+    },
     done: (cursor) => answer(encodeDone(cursor)),
     fail: (error) => {
       site.onFault(error)

@@ -12,6 +12,8 @@ export interface Sink {
   isFull(): boolean
   /** Takes a batch with at least one event. False: give no more until it has drained. */
   write(batch: Batch): boolean
+  /** It has all that is there; what follows is written as it comes. Told again each time it has fallen behind. */
+  caughtUp(): void
   /** The reader's cursor is lost; what follows comes after `cursor`. */
   reset(reason: ResetReason, cursor: Cursor): void
   /** Every key has ended. Nothing follows. */

@@ -122,8 +122,7 @@ export function createStreams(site: StreamsSite): Streams {
   }
 
   async function open(request: StreamRequest): Promise<'open' | 'over'> {
-    const create = request.short ? createShortConnection : createConnection
-    const connection = create(request.response, settingsOf(request.plan), connectionSite)
+    const connection = connect(request)
     if (!connection.isOpen()) return 'open'
     connections.set(connection, null)
     if (connections.size === 1) onStreaming(true)
@@ -137,6 +136,12 @@ export function createStreams(site: StreamsSite): Streams {
     if (start && connection.isOpen()) begin(connection, request, start)
     else connection.end()
     return 'open'
+  }
+
+  function connect({ response, plan, short, lastEventId }: StreamRequest): Connection {
+    const settings = settingsOf(plan)
+    if (!short) return createConnection(response, settings, connectionSite)
+    return createShortConnection(response, settings, connectionSite, lastEventId !== null)
   }
 
   function settingsOf(plan: StreamSettings): StreamSettings {
@@ -171,7 +176,6 @@ export function createStreams(site: StreamsSite): Streams {
     const shape = { defaultEvent: request.plan.event, keyed: request.keys.length > 1 }
     const subscription = subscriptions.attach(request.keys, shape, connection, start)
     connections.set(connection, subscription)
-    if (request.lastEventId === null) connection.noNews()
     // What it replayed may have ended it, before the connections knew of the subscription.
     if (!connection.isOpen()) subscriptions.close(subscription)
   }

@@ -86,6 +86,7 @@ export function createSubscriptions(site: SubscriptionsSite): Subscriptions {
     if (cursor.epoch !== own.epoch || own.n < cursor.n) return false
     own.state = 'live'
     own.group.live.add(own)
+    own.sink.caughtUp()
     return true
   }
 
