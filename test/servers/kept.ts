@@ -11,10 +11,17 @@ export const KEPT: readonly string[] = [
   '/data/sse_payloads.sqlite.damaged-2026-01-31T10-00-00.000Z-wal',
   '/storage/shop.sqlite',
   '/storage/shop.signal',
+  '/.env',
+  '/.file-signal.json',
 ]
 
 /** Its neighbours, which anybody may. */
-export const SHARED: readonly string[] = ['/page.txt', '/data/prices.json', '/tmp/notes.txt']
+export const SHARED: readonly string[] = [
+  '/page.txt',
+  '/data/prices.json',
+  '/tmp/notes.txt',
+  '/file-signal.json',
+]
 
 /** A site whose document root is the project itself, as panels make it; streams are files here. */
 export function makeSite(): string {
