@@ -15,9 +15,9 @@ export interface ClientAddressOptions {
  * Makes a function that tells the address a request came from.
  *
  * Behind a web server the socket's address is that server's own, and anybody can send `X-Forwarded-For`. So the
- * header is read from its end, as long as each address that vouches for the next one is trusted. A Unix
- * socket, as under Passenger and LiteSpeed, counts as loopback. Null where nothing is known, as after the end
- * of the connection: ask when the request comes.
+ * header is read from its end, as long as each address that vouches for the next one is trusted. The proxies must
+ * append to the header, as the files of nginx/ and apache/ do. A Unix socket, as under Passenger and LiteSpeed, counts
+ * as loopback. Null where nothing is known, as after the end of the connection: ask when the request comes.
  *
  * Throws OPTION_INVALID for what is no address.
  */

@@ -35,9 +35,12 @@ export function nginxFile(name: string, appPort?: number): string {
   return lines.join(`http://127.0.0.1:${appPort}`)
 }
 
-/** What a site has for its pages. */
+/** What a site has for its pages, as panels write it. */
 export function proxyAll(port: number): string {
-  return `\nlocation / { proxy_pass http://127.0.0.1:${port}; }`
+  return `\nlocation / {
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_pass http://127.0.0.1:${port};
+  }`
 }
 
 /** Starts nginx with one server block on a free port of the loopback. */

@@ -1,5 +1,9 @@
 // What the app answers: streams for any key, and pages that say what the servers in front do to other paths.
 const { setTimeout: pause } = require('node:timers/promises')
+const { clientAddress } = require('file-signal')
+
+/** The servers of a chain are all of this address; a client takes another one of the loopback. */
+const addressOf = clientAddress({ trusted: '127.0.0.1' })
 
 const PAGE = 'A page that compresses well.\n'.repeat(800)
 
@@ -33,6 +37,11 @@ exports.addRoutes = function addRoutes({ app, router, events }) {
   router.get('/seen', (ctx) => {
     ctx.set('Cache-Control', 'no-store')
     ctx.body = { headers: ctx.req.headers, pid: process.pid }
+  })
+  // The address that the servers in front vouch for; the second path is one that our files take.
+  router.get(['/address', '/address.sse'], (ctx) => {
+    ctx.set('Cache-Control', 'no-store')
+    ctx.body = addressOf(ctx.req)
   })
   router.get('/page.txt', (ctx) => {
     ctx.type = 'text/plain'
