@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
@@ -163,6 +163,23 @@ describe('the command line', () => {
     expect((await own.stats()).store.rows).to.equal(1)
     await own.close()
     expect(readFileSync(join(root, 'wake', 'own.signal'), 'utf8')).to.match(/\S/)
+  })
+
+  it('finds the store where .env says, as the app does that loads it', async () => {
+    writeFileSync(join(root, '.env'), '\uFEFFFILE_SIGNAL_DATABASE="deep/own.sqlite"\nSECRET=1\n')
+    const rows = async (database: string) => {
+      const own = createFileSignal({ root, database })
+      const { store } = await own.stats()
+      await own.close()
+      return store.rows
+    }
+    await runCli(root, ['signal', 'k', '1', '--json'])
+    expect(await rows('deep/own.sqlite')).to.equal(1)
+    await runCli(root, ['signal', 'k', '2', '--database', 'deep/given.sqlite'])
+    expect(await rows('deep/given.sqlite')).to.equal(1)
+    await runCli(root, ['signal', 'k', '3'], '', { env: { FILE_SIGNAL_DATABASE: 'deep/environment.sqlite' } })
+    expect(await rows('deep/environment.sqlite')).to.equal(1)
+    expect(existsSync(join(root, 'data'))).to.equal(false)
   })
 
   describe('an error', () => {

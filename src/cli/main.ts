@@ -6,6 +6,7 @@ import { addEnd } from './end.js'
 import { EXIT_HELP, fail, usageError } from './failure.js'
 import { addInit } from './init.js'
 import { addPrune } from './prune.js'
+import { readSettings } from './settings.js'
 import { addSignal } from './signal.js'
 import { addStats } from './stats.js'
 import { addTail } from './tail.js'
@@ -31,6 +32,11 @@ process.stderr.on('error', () => {})
 
 for (const add of [addSignal, addTail, addEnd, addStats, addPrune, addDoctor, addInit, addUninstall])
   add(program)
+
+// Those two write what the others read, also where it is of another place: in a copy of the project.
+program.hook('preAction', (_, command) => {
+  if (!['init', 'uninstall'].includes(command.name())) readSettings(command.optsWithGlobals())
+})
 
 program.parseAsync().catch((error: unknown) => {
   if (!(error instanceof CommanderError)) return fail(error, process.argv.includes('--json'))
