@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
@@ -80,5 +80,82 @@ describe('what init writes, under real servers', () => {
     await init('--server', 'nginx')
     server = await startNginx({ http: HOSTILE_NGINX, server: `include ${root}/nginx/file-signal.conf;` })
     await expectStream()
+  })
+
+  describe('with a store and a signal folder of other names', () => {
+    const PLACES = ['--database', 'data/sales & Söhne {1}/store.db', '--directory', 'var/my sig;nals']
+    const KEPT = [
+      '/data/sales & Söhne {1}/store.db',
+      '/data/sales & Söhne {1}/store.db-wal',
+      '/data/sales & Söhne {1}/STORE.DB',
+      '/var/my sig;nals/notes.txt',
+      '/.env',
+      '/.ENV',
+      '/.file-signal.json',
+    ]
+    const SHARED = ['/data/prices.db', '/var/notes.txt', '/page.own']
+
+    async function expectKept(): Promise<void> {
+      for (const path of [...KEPT, ...SHARED]) {
+        mkdirSync(dirname(join(root, path)), { recursive: true })
+        writeFileSync(join(root, path), 'text')
+        chmodSync(join(root, path), 0o644)
+      }
+      for (const path of ['data', 'data/sales & Söhne {1}', 'var', 'var/my sig;nals']) {
+        chmodSync(join(root, path), 0o755)
+        // The rule of the server is to do it alone.
+        if (path.includes(' ')) rmSync(join(root, path, '.htaccess'))
+      }
+      const statuses = async (paths: readonly string[]) => {
+        const answers = paths.map((path) => get(server?.port ?? 0, encodeURI(path)))
+        return (await Promise.all(answers)).map(({ status }) => status)
+      }
+      const refused = await statuses(KEPT)
+      expect(refused.filter((status) => status !== 404 && status !== 403)).to.deep.equal([])
+      expect(await statuses(SHARED)).to.deep.equal(SHARED.map(() => 200))
+    }
+
+    it('nginx serves neither', async function () {
+      needLayer(this, 'nginx')
+      await init('--server', 'nginx', ...PLACES)
+      server = await startNginx({ server: `root ${root}; include ${root}/nginx/file-signal.conf;` })
+      await expectKept()
+    })
+
+    it('Apache serves neither by the block in .htaccess', async function () {
+      needLayer(this, 'Apache')
+      await init('--server', 'apache', ...PLACES)
+      server = await startApache({ site: root, server: '' })
+      await expectKept()
+    })
+
+    it('Apache serves neither by the file for its virtual host', async function () {
+      needLayer(this, 'Apache')
+      await init('--server', 'apache', ...PLACES)
+      writeFileSync(join(root, '.htaccess'), '')
+      server = await startApache({ site: root, server: `Include ${root}/apache/file-signal.conf` })
+      await expectKept()
+    })
+
+    it('the file for the nginx of Passenger denies them too', async () => {
+      await init('--server', 'passenger', '--database', 'var/store.db', '--directory', 'var/sig')
+      const text = readFileSync(join(root, 'nginx/file-signal-passenger.conf'), 'utf8')
+      expect(text).to.match(/^location ~\* \(.*\|\/store\\\.db\[\^\/\]\*\$\|\/var\/sig\/\) \{$/m)
+    })
+
+    it('a store without an ending takes no address of the app away', async function () {
+      needLayer(this, 'nginx')
+      await init('--server', 'nginx', '--database', 'data/orders', '--directory', '.')
+      server = await startNginx({ server: `root ${root}; include ${root}/nginx/file-signal.conf;` })
+      for (const path of ['data/orders', 'data/orders-wal', 'orders']) {
+        writeFileSync(join(root, path), 'text')
+        chmodSync(join(root, path), 0o644)
+      }
+      chmodSync(join(root, 'data'), 0o755)
+      expect((await get(server.port, '/data/orders')).status).to.equal(404)
+      expect((await get(server.port, '/data/orders-wal')).status).to.equal(404)
+      expect((await get(server.port, '/orders')).status).to.equal(200)
+      await expectStream()
+    })
   })
 })

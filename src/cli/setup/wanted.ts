@@ -1,5 +1,6 @@
 import { dirname, join, parse, relative, sep } from 'node:path'
 import { FOLDER_GUARDS, type Places } from '../../index.js'
+import { withPlaces } from './deny.js'
 import { environmentBody, fromRoot } from './environment.js'
 import { type Packaged, readPackaged } from './packaged.js'
 import { SERVER_SETUPS, type Server } from './server.js'
@@ -33,13 +34,6 @@ const SERVED_FILE = 0o644
 /** What the server files name in the package, and `--port` changes. */
 const APP = '127.0.0.1:3000'
 
-/** The root may be the document root itself. AllowOverride FileInfo permits this, and no Require. */
-const DENY = `# The settings and the manifest of file-signal lie here, should this be served.
-<IfModule mod_alias.c>
-  RedirectMatch 404 "/\\.(env|file-signal)[^/]*$"
-</IfModule>
-`
-
 /** All that init wants, folders before what lies in them. Throws SETUP_FAILED for a path that `.env` cannot hold. */
 export function listWanted(intent: Intent): Wanted[] {
   const { places, servers, web } = intent
@@ -54,7 +48,7 @@ export function listWanted(intent: Intent): Wanted[] {
       web.isCertain ? web.path : root,
     ),
     ...setups.flatMap(({ copies }) =>
-      copies.flatMap(([from, to]) => copyOf(from, join(root, to), root, intent.port)),
+      copies.flatMap(([from, to]) => copyOf(from, join(root, to), root, (text) => forSite(text, intent))),
     ),
     {
       kind: 'block',
@@ -70,19 +64,25 @@ export function listWanted(intent: Intent): Wanted[] {
 }
 
 /** A file of the package, and the folders under `base` that lead to it. */
-function copyOf(from: Packaged, path: string, base: string, port: number | null = null): Wanted[] {
-  const text = withPort(readPackaged(from), port)
+function copyOf(
+  from: Packaged,
+  path: string,
+  base: string,
+  adapt: (text: string) => string = (text) => text,
+): Wanted[] {
+  const text = adapt(readPackaged(from))
   return [
     ...foldersTo(base, dirname(path), SERVED_FOLDER, false),
     { kind: 'file', path, mode: SERVED_FILE, text, from },
   ]
 }
 
-function htaccessBlock({ web, servers, port }: Intent): Wanted {
+function htaccessBlock(intent: Intent): Wanted {
+  const { web, servers, port } = intent
   const passesOn = port !== null && servers.includes('apache')
   const parts: Packaged[] = [...(passesOn ? (['apache/proxy.htaccess'] as const) : []), 'apache/.htaccess']
   const texts = parts.map((from) => `# From ${from} of file-signal.\n${withoutHeader(readPackaged(from))}`)
-  const body = withPort([...texts, DENY].join('\n'), port)
+  const body = forSite(texts.join('\n'), intent)
   return { kind: 'block', path: web.htaccess, mode: SERVED_FILE, body: () => body, isSecret: false }
 }
 
@@ -91,8 +91,10 @@ function withoutHeader(text: string): string {
   return text.replace(/^(#.*\n)+\n/, '')
 }
 
-function withPort(text: string, port: number | null): string {
-  return port === null ? text : text.replaceAll(APP, `127.0.0.1:${port}`)
+/** With the port of the app, and what is not to be served. */
+function forSite(text: string, { places, web, port }: Intent): string {
+  const denying = withPlaces(text, places, web.path)
+  return port === null ? denying : denying.replaceAll(APP, `127.0.0.1:${port}`)
 }
 
 /** A folder for the app alone. Deploy tools link `tmp` and `data`, so those above it may be links. */
