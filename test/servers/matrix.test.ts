@@ -2,9 +2,10 @@ import { expect } from 'chai'
 import { skip } from '../support/skip.js'
 import type { Expectation } from './cell.js'
 import { cells } from './cells.js'
+import { needsShort, type Result } from './measure-cell.js'
 import { needServers, whyNotHere } from './need-servers.js'
 import { writePage } from './page.js'
-import { needsShort, type Result, runMatrix } from './run.js'
+import { runMatrix } from './run.js'
 
 /** Two minutes and a dozen servers: not for each `npm test`. */
 const IS_ASKED_FOR = Boolean(process.env.CI) || process.env.npm_lifecycle_event === 'test:servers'
@@ -40,6 +41,7 @@ describe('the matrix of web servers', () => {
       it(`${cell.name} delivers by short responses`, function () {
         needServers(this, cell)
         const result = results.get(cell.name)
+        expect(result?.short).not.to.equal(null)
         expect(result?.shortFault, JSON.stringify(result?.short)).to.equal(null)
       })
     }

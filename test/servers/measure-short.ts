@@ -1,5 +1,6 @@
 import { until } from '../support/wait.js'
 import type { RunningCell } from './cell.js'
+import { type Fault, late, wrong } from './fault.js'
 import { type Listener, listen } from './listener.js'
 import { LIMITS, newKey } from './measure.js'
 import type { Publisher } from './publisher.js'
@@ -47,12 +48,15 @@ export async function measureShort(running: RunningCell, publisher: Publisher): 
   return { delays, missed: after.events.length, first }
 }
 
-/** What is wrong with short responses through a cell, in one line; null where nothing is. */
-export function shortFaultOf({ delays, missed }: ShortDelivery): string | null {
-  if (delays.length !== ROUNDS) return `${delays.length} of ${ROUNDS} events came`
-  if (missed !== MISSED) return `${missed} of ${MISSED} events came that were published between two requests`
+/** What is wrong with short responses through a cell; null where nothing is. */
+export function shortFaultOf({ delays, missed }: ShortDelivery): Fault | null {
+  if (delays.length !== ROUNDS) return wrong(`${delays.length} of ${ROUNDS} events came`)
+  if (missed !== MISSED)
+    return wrong(`${missed} of ${MISSED} events came that were published between two requests`)
   const worst = Math.max(...delays)
-  return worst <= LIMITS.short ? null : `an event took ${worst.toFixed(1)} ms, more than ${LIMITS.short}`
+  return worst <= LIMITS.short
+    ? null
+    : late(`an event took ${worst.toFixed(1)} ms, more than ${LIMITS.short}`)
 }
 
 function tell({ status, text }: Listener): string {

@@ -1,5 +1,6 @@
 import { until } from '../support/wait.js'
 import type { Cell, RunningCell } from './cell.js'
+import { type Fault, late, wrong } from './fault.js'
 import { type Listener, listen } from './listener.js'
 import type { Publisher } from './publisher.js'
 
@@ -24,14 +25,20 @@ export interface Delivery {
 export const EVENTS = 40
 export const GAP = 50
 
-/** How long a stream may take to begin before it counts as held back, and how long events and its end are awaited. */
+/** How long a stream may take to begin before it counts as held back, and how long its end is awaited. */
 const BEGIN = 1000
-const MORE = 1000
 const LEAVING = 2000
+
+/** How long events are awaited that are held back, and those that must come: a late one is no missing one. */
+const MORE = 1000
+const PATIENCE = 15_000
 
 /** Median delays: of a server that waits for a full buffer, which 40 events may just fill, and of one that dawdles. */
 const HELD = 500
 const LATE = 40
+
+/** What is said of a cell, and measured. */
+type Expected = Pick<Cell, 'expects' | 'holdsReplay'>
 
 let keys = 0
 /** A key that no other measurement uses. */
@@ -44,7 +51,11 @@ export function newKey(what: string): string {
  * Opens a stream, has EVENTS events published GAP apart by another process, and leaves while it publishes on.
  * Where the first came, it is back with that one's id, which brings all others at once.
  */
-export async function measureDelivery(running: RunningCell, publisher: Publisher): Promise<Delivery> {
+export async function measureDelivery(
+  cell: Expected,
+  running: RunningCell,
+  publisher: Publisher,
+): Promise<Delivery> {
   const key = newKey('delivery')
   const listener = listen(running.streamUrl(key), { ca: running.ca })
   await until(() => listener.isReady || listener.isOver, 'ready', BEGIN).catch(() => {})
@@ -53,7 +64,8 @@ export async function measureDelivery(running: RunningCell, publisher: Publisher
     () => {},
   )
   const stopPublishing = publisher.keepOn(running.root, key, GAP)
-  await until(() => listener.events.length >= EVENTS, 'all events', EVENTS * GAP + MORE).catch(() => {})
+  const patience = cell.expects === 'buffers' ? MORE : PATIENCE
+  await until(() => listener.events.length >= EVENTS, 'all events', EVENTS * GAP + patience).catch(() => {})
   const left = await leave(listener, running, key)
   const published = await stopPublishing()
   const first = listener.events[0]
@@ -70,14 +82,21 @@ export async function measureDelivery(running: RunningCell, publisher: Publisher
     p95: percentile(delays, 0.95),
     max: delays.at(-1) ?? null,
     left,
-    replayed: first ? await replay(running, key, first.id, published - 1) : 0,
+    replayed: first ? await replay(cell, running, key, first.id, published - 1) : 0,
     missed: published - 1,
   }
 }
 
-async function replay(running: RunningCell, key: string, after: string, missed: number): Promise<number> {
+async function replay(
+  cell: Expected,
+  running: RunningCell,
+  key: string,
+  after: string,
+  missed: number,
+): Promise<number> {
   const listener = listen(running.streamUrl(key), { ca: running.ca, headers: { 'last-event-id': after } })
-  await until(() => listener.events.length >= missed, 'what was missed', MORE).catch(() => {})
+  const patience = cell.holdsReplay || cell.expects === 'buffers' ? MORE : PATIENCE
+  await until(() => listener.events.length >= missed, 'what was missed', patience).catch(() => {})
   listener.leave()
   return listener.events.filter(({ i }, place) => i === place + 1).length
 }
@@ -98,31 +117,30 @@ async function leave(listener: Listener, running: RunningCell, key: string): Pro
   }
 }
 
-/** What is wrong with the figures of a cell, in one line; null where nothing is. */
-export function faultOf(cell: Pick<Cell, 'expects' | 'holdsReplay'>, figures: Delivery): string | null {
+/** What is wrong with the figures of a cell; null where nothing is. */
+export function faultOf(cell: Expected, figures: Delivery): Fault | null {
   const { count, inOrder, p50, p95, firstByte, replayed, missed } = figures
   if (cell.expects === 'buffers') {
     const isHeld = p50 === null || p50 >= HELD
     return isHeld
       ? null
-      : `it was to hold events back, and handed on ${count} with a p50 of ${p50.toFixed(1)} ms`
+      : wrong(`it was to hold events back, and handed on ${count} with a p50 of ${p50.toFixed(1)} ms`)
   }
   if (count !== EVENTS || !inOrder)
-    return `${count} of ${EVENTS} events came${inOrder ? '' : ', not in order'}`
+    return wrong(`${count} of ${EVENTS} events came${inOrder ? '' : ', not each once and in order'}`)
   if (cell.holdsReplay && replayed > 0)
-    return `it was to hold a replay back, and handed on ${replayed} of ${missed}`
-  if (!cell.holdsReplay && replayed < missed) return `${replayed} of ${missed} missed events came`
+    return wrong(`it was to hold a replay back, and handed on ${replayed} of ${missed}`)
+  if (!cell.holdsReplay && replayed < missed) return wrong(`${replayed} of ${missed} missed events came`)
+  if (figures.left === null) return wrong(`Node did not see the client leave within ${LEAVING} ms`)
+  if (p50 === null || p95 === null || firstByte === null) return wrong('no time was taken')
   if (cell.expects === 'delays') {
-    return p50 !== null && p50 >= LATE && p50 < HELD
-      ? null
-      : `it was to delay events, and p50 is ${p50?.toFixed(1)} ms`
+    if (p50 < LATE) return wrong(`it was to delay events, and p50 is ${p50.toFixed(1)} ms`)
+    return p50 < HELD ? null : late(`p50 is ${p50.toFixed(1)} ms, not below ${HELD}`)
   }
-  if (p95 === null || p95 >= LIMITS.p95) return `p95 is ${p95?.toFixed(1)} ms, not below ${LIMITS.p95}`
-  if (firstByte === null || firstByte >= LIMITS.firstByte) {
-    return `the first byte came after ${firstByte?.toFixed(0)} ms, not below ${LIMITS.firstByte}`
-  }
-  if (figures.left === null) return `Node did not see the client leave within ${LEAVING} ms`
-  return null
+  if (p95 >= LIMITS.p95) return late(`p95 is ${p95.toFixed(1)} ms, not below ${LIMITS.p95}`)
+  return firstByte < LIMITS.firstByte
+    ? null
+    : late(`the first byte came after ${firstByte.toFixed(0)} ms, not below ${LIMITS.firstByte}`)
 }
 
 export const LIMITS = { p95: 15, firstByte: 100, short: 50 } as const

@@ -1,7 +1,7 @@
 import * as echarts from 'echarts'
 import type { Form } from './cell.js'
 import { LIMITS } from './measure.js'
-import type { Result } from './run.js'
+import type { Result } from './measure-cell.js'
 
 const WIDTH = 1000
 const ROW = 19
