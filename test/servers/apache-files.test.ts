@@ -1,18 +1,51 @@
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { freePort } from '../setup/web-server.js'
 import { until } from '../support/wait.js'
 import { apacheFile, BARE, DEFLATE_ALL, EVERYTHING, startApache } from './apache.js'
 import { type App, startApp } from './app.js'
 import { type Asked, ask } from './ask.js'
+import type { Link } from './chain.js'
+import { expectDeploy } from './deploy.js'
 import { KEPT, makeSite, SHARED } from './kept.js'
 import { listen } from './listener.js'
 import { needLayer } from './need-servers.js'
 import type { ServerProcess } from './process.js'
+import { userFolder } from './user.js'
 
 const GZIP = { 'accept-encoding': 'gzip' }
 const DEFLATE_IF_THERE = `<IfModule mod_deflate.c>\n${DEFLATE_ALL}\n</IfModule>`
 
 /** Without mod_proxy, which alone a site of files does not need. */
 const OF_FILES = EVERYTHING.filter((name) => !name.startsWith('proxy'))
+
+const ASIS = fileURLToPath(new URL('../../apache/restarting.asis', import.meta.url))
+const WITH_ASIS = [...EVERYTHING, 'asis']
+
+/** The files that answer for an app that is down, with mod_asis and restarting.asis in its place. */
+const RESTARTING: Record<string, Link> = {
+  'vhost.conf': (port) => {
+    const asis = join(userFolder(), 'restarting.asis')
+    copyFileSync(ASIS, asis)
+    const file = apacheFile('vhost.conf', port).replace('/path/to/apache/restarting.asis', asis)
+    return startApache({
+      modules: WITH_ASIS,
+      server: `${DEFLATE_ALL}\n${file}\nProxyPass /down http://127.0.0.1:${port}/`,
+    })
+  },
+  'proxy.htaccess': (port) => {
+    const site = makeSite()
+    copyFileSync(ASIS, join(site, 'restarting.asis'))
+    return startApache({
+      site,
+      modules: WITH_ASIS,
+      server: `${DEFLATE_ALL}\nProxyPass /down http://127.0.0.1:${port}/`,
+      htaccess: apacheFile('proxy.htaccess', port),
+    })
+  },
+}
 
 describe('the files of apache/', () => {
   let app: App
@@ -129,4 +162,19 @@ describe('the files of apache/', () => {
     })
     expect((await get('/stream/a.sse?mode=short')).body).to.contain('event: ready')
   })
+
+  for (const [name, start] of Object.entries(RESTARTING)) {
+    it(`${name} keeps an EventSource through a deploy, which gets what was published while the app was down`, async () => {
+      await expectDeploy(start)
+    })
+
+    it(`${name} answers for an app that is down, and not for other pages`, async () => {
+      server = await start(await freePort())
+      const stream = await get('/stream/a.sse')
+      expect([stream.status, stream.body]).to.deep.equal([200, ': the app is restarting\n\n'])
+      expect(stream.headers['content-type']).to.equal('text/event-stream')
+      expect(stream.headers['cache-control']).to.equal('no-store, no-transform')
+      expect((await get('/down')).status).to.equal(503)
+    })
+  }
 })

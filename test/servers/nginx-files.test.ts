@@ -1,16 +1,15 @@
 import { expect } from 'chai'
-import { EventSource } from 'eventsource'
 import { freePort } from '../setup/web-server.js'
 import { until } from '../support/wait.js'
-import { makeProject, startApp } from './app.js'
+import { startApp } from './app.js'
 import { type Asked, ask } from './ask.js'
 import type { Layer } from './cell.js'
 import type { Inner } from './chain.js'
+import { expectDeploy } from './deploy.js'
 import { KEPT, makeSite, SHARED } from './kept.js'
 import { needLayer, needServers } from './need-servers.js'
 import { HOSTILE_NGINX, nginxFile, proxyAll, startNginx } from './nginx.js'
 import { startNginxPassenger } from './nginx-passenger/server.js'
-import { startPublisher } from './publisher.js'
 
 interface File {
   readonly name: string
@@ -126,36 +125,7 @@ for (const name of ['proxy.conf', 'behind-nginx.conf']) {
 describe('a deploy behind nginx/proxy.conf', () => {
   it('keeps an EventSource, which gets what was published while the app was down', async function () {
     needLayer(this, 'nginx')
-    const root = makeProject()
-    const port = await freePort()
-    const publisher = startPublisher()
-    const server = await startNginx({ server: nginxFile('proxy.conf', port) })
-    let app = await startApp(root, port)
-    const source = new EventSource(`http://127.0.0.1:${server.port}/quick/sse/deploy`)
-    const got: number[] = []
-    let errors = 0
-    source.onmessage = ({ data }) => got.push(JSON.parse(data).i)
-    source.onerror = () => {
-      errors += 1
-    }
-    try {
-      await until(async () => (await app.openStreams('deploy')) === 1, 'the stream')
-      await publisher.once(root, 'deploy')
-      await until(() => got.length === 1, 'the first event')
-      await app.stop()
-      // The first error is the cut, the second the end of nginx's own answer: with a 502 there were no third.
-      await until(() => errors >= 2, 'an attempt while the app is down')
-      expect(source.readyState).to.equal(source.CONNECTING)
-      await publisher.once(root, 'deploy')
-      app = await startApp(root, port)
-      await until(() => got.length === 2, 'the second event', 10_000)
-      expect(got).to.deep.equal([0, 1])
-    } finally {
-      source.close()
-      await publisher.close()
-      await server.stop()
-      await app.stop()
-    }
+    await expectDeploy((port) => startNginx({ server: nginxFile('proxy.conf', port) }))
   })
 })
 
