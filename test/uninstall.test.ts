@@ -46,13 +46,13 @@ describe('file-signal uninstall', () => {
     })
   }
 
-  it('takes back what lies outside the root', async () => {
+  it('takes back what lies outside the root, where that is named again', async () => {
     const root = createProject({ '../public_html/.htaccess': 'Options -Indexes' })
     const before = treeOf(dirname(root))
     await init(root, '--web', '../public_html', '--database', '../store/own.sqlite')
     expect(existsSync(join(root, '../store'))).to.equal(true)
     expect(read(root, '../public_html/.htaccess')).to.include('BEGIN file-signal')
-    await uninstall(root)
+    await uninstall(root, '--web', '../public_html', '--database', '../store/own.sqlite')
     expect(treeOf(dirname(root))).to.deep.equal(before)
   })
 

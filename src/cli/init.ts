@@ -3,11 +3,11 @@ import { run, type Session } from './session.js'
 import { carryOut, type Leave } from './setup/carry-out.js'
 import { fromRoot } from './setup/environment.js'
 import { nextSteps } from './setup/next-steps.js'
+import { ownerOfNew } from './setup/owner.js'
 import { packageVersion } from './setup/packaged.js'
 import { planInit } from './setup/plan-init.js'
 import { decide, findProject, type Wish } from './setup/project.js'
 import { SERVERS, type Server } from './setup/server.js'
-import { lookAt } from './setup/snapshot.js'
 import { listWanted } from './setup/wanted.js'
 
 interface Options extends Leave {
@@ -47,9 +47,9 @@ async function init(session: Session, options: Options): Promise<void> {
   await output.print(`root       ${root}  (${rule})`, { root, rule })
   const why = detected ? detected.why : 'as it was given'
   const known = servers.length > 0 ? `${servers.join(', ')}  (${why})` : UNKNOWN_SERVER
-  const owner = lookAt(root)?.uid
-  if (process.geteuid?.() === 0 && owner !== 0) {
-    const note = `you are root, and the project belongs to user ${owner}, whose app could not write to what root makes`
+  const owner = ownerOfNew(root)
+  if (owner) {
+    const note = `you are root, and the project belongs to user ${owner.uid}, who gets what is new`
     await output.print(`note       ${note}`, { note })
   }
   await output.print(`server     ${known}`, { servers, why: servers.length > 0 ? why : UNKNOWN_SERVER })

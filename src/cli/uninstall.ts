@@ -4,15 +4,18 @@ import { carryOut, type Leave } from './setup/carry-out.js'
 import { manifestPath } from './setup/manifest.js'
 import { leftoverOf } from './setup/part.js'
 import { planUninstall } from './setup/plan-uninstall.js'
-import { findProject } from './setup/project.js'
+import { findProject, listNamed } from './setup/project.js'
 
 interface Options extends Leave {
   data?: boolean
+  web?: string
 }
 
 const HELP = `
 Takes back what "file-signal init" has made and nobody has edited since. The store with its events stays, unless
 --data is given; stop the app before that.
+
+What init was told to make outside the root is to be named again, with --web, --directory or --database.
 `
 
 /** `uninstall` */
@@ -21,6 +24,7 @@ export function addUninstall(program: Command): void {
     .command('uninstall')
     .description('take back what init has made')
     .option('--data', 'delete the store with its events too')
+    .option('--web <folder>', 'what the web server answers from, where init was given one outside the root')
     .option('--yes', 'ask nothing')
     .option('--dry-run', 'show what would change, as a diff, and change nothing')
     .addHelpText('after', HELP)
@@ -44,6 +48,7 @@ async function uninstall(session: Session, options: Options): Promise<void> {
       ...project,
       root,
       stored: project.stored,
+      named: listNamed(given, options.web ?? null),
       withData: options.data === true,
       declined,
     })

@@ -3,6 +3,7 @@ import type { Session } from '../session.js'
 import { perform } from './apply.js'
 import { askForLeave } from './consent.js'
 import { isLocked, withLock } from './lock.js'
+import { ownerOfNew } from './owner.js'
 import { refusal } from './refusal.js'
 import { showPlan, showStep } from './show.js'
 import type { Plan } from './step.js'
@@ -50,8 +51,9 @@ export async function carryOut(
     if (!leave.yes && !isSame(makePlan(NOBODY), plan)) {
       throw refusal(plan.root, 'was changed by another program meanwhile', 'run the command again')
     }
+    const owner = ownerOfNew(fresh.root)
     for (const step of fresh.steps) {
-      if (step.change) perform(step.change)
+      if (step.change) perform(step.change, owner)
       await showStep(output, fresh.root, step)
     }
     const isDone = fresh.steps.some(({ change }) => change !== null)

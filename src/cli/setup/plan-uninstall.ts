@@ -2,10 +2,12 @@ import { basename, dirname, resolve, sep } from 'node:path'
 import { FOLDER_GUARDS, type Places } from '../../index.js'
 import { type Entry, formatManifest, manifestPath, type StoredManifest, sha256 } from './manifest.js'
 import { leftoverOf } from './part.js'
+import { assertWithinReach } from './reach.js'
 import { readSnapshot } from './snapshot.js'
 import { createStep, type Plan, type Step } from './step.js'
 import { takeBackBlock, takeBackFile } from './take-back.js'
 import { takeBackFolder, takeBackStore } from './take-back-folder.js'
+import type { Wanted } from './wanted.js'
 import { assertWritable } from './writable.js'
 
 /** What uninstall plans from. */
@@ -13,6 +15,8 @@ export interface UninstallSite {
   readonly root: string
   readonly places: Places
   readonly stored: StoredManifest
+  /** What init would make at the places that the user names now; the manifest is not asked. */
+  readonly named: readonly Wanted[]
   /** Whether the store goes too. */
   readonly withData: boolean
   /** Questions that were answered with no. */
@@ -26,9 +30,11 @@ export interface UninstallSite {
  * the one with the store unless it is to go; they keep what denies them to the web. The manifest goes last, so
  * that a run that is killed can be repeated; where only the store is left it stays and knows of that.
  *
- * Throws PATH_UNSAFE and SETUP_FAILED where one of the steps cannot be done; then none should be.
+ * Throws PATH_UNSAFE and SETUP_FAILED where one of the steps cannot be done, SETUP_FAILED for a manifest that
+ * names what lies outside, and STORE_FOREIGN where the store is not ours; then none should be.
  */
-export function planUninstall({ root, places, stored, withData, declined }: UninstallSite): Plan {
+export function planUninstall(site: UninstallSite): Plan {
+  const { root, places, stored, named, withData, declined } = site
   const steps: Step[] = []
   const gone = new Set<string>()
   /** Paths that the manifest has to know from now on too. */
@@ -46,12 +52,14 @@ export function planUninstall({ root, places, stored, withData, declined }: Unin
   const folders = stored.entries.filter(({ kind }) => kind === 'folder').map(absolute)
   const isGuard = (path: string) => basename(path) in FOLDER_GUARDS && folders.includes(dirname(path))
 
+  const touched = stored.entries.map(absolute)
+  assertWithinReach(root, withData ? [...touched, places.database] : touched, named)
   for (const entry of stored.entries) {
     const path = absolute(entry)
     if (entry.kind === 'block') add(path, takeBackBlock(root, entry, basename(path) === '.env'))
     if (entry.kind === 'file') add(path, isGuard(path) ? leftoverOf(path) : takeBackFile(root, entry))
   }
-  if (withData) add(places.database, takeBackStore(places))
+  if (withData) add(places.database, takeBackStore(places, folders))
   for (const folder of folders.sort((a, b) => b.length - a.length)) {
     const guards = stored.entries.filter(
       (entry) => dirname(absolute(entry)) === folder && isPristine(root, entry),

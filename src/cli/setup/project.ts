@@ -3,8 +3,8 @@ import { locate, type Places } from '../../index.js'
 import type { GivenPlaces } from '../session.js'
 import { fromRoot } from './environment.js'
 import { readManifest, type StoredManifest } from './manifest.js'
-import { type Detected, detectServer, type Server } from './server.js'
-import type { Intent } from './wanted.js'
+import { type Detected, detectServer, SERVERS, type Server } from './server.js'
+import { type Intent, listWanted, type Wanted } from './wanted.js'
 import { findWebFolder } from './web-folder.js'
 
 /** A project as it stands. */
@@ -38,6 +38,20 @@ export function findProject(given: GivenPlaces): Project {
     ...(database === null ? {} : { database }),
   })
   return { places, stored }
+}
+
+/**
+ * What init would make at the places that the command line, the environment, the defaults and the panel's lines
+ * name now, for any server. What the manifest remembers of places does not count.
+ *
+ * Throws OPTION_INVALID for a web folder that is none.
+ */
+export function listNamed(given: GivenPlaces, web: string | null): Wanted[] {
+  const { servers, ...intent } = decide(
+    { places: locate(given), stored: null },
+    { server: null, web, port: null },
+  )
+  return listWanted({ ...intent, servers: SERVERS })
 }
 
 /**

@@ -22,9 +22,8 @@ const LARGEST = 4 * 1024 * 1024
  * larger than 4 MiB.
  */
 export function readSnapshot(path: string): Snapshot | null {
-  const stats = lookAt(path)
+  const stats = lookAtFile(path)
   if (!stats) return null
-  if (!stats.isFile()) throw unsafe(path, stats, 'a file')
   if (stats.size > LARGEST)
     throw refusal(path, `has ${stats.size} bytes, which is no file to be changed here`)
   const bytes = attempt(path, 'read', () => readFileSync(path))
@@ -48,6 +47,13 @@ export function isFolder(path: string, mayBeLink: boolean): boolean {
   }
   if (!stats.isDirectory()) throw unsafe(path, stats, 'a folder')
   return true
+}
+
+/** A file, links not followed; null where nothing stands. Throws PATH_UNSAFE for anything else, SETUP_FAILED as `lookAt`. */
+export function lookAtFile(path: string): Stats | null {
+  const stats = lookAt(path)
+  if (stats && !stats.isFile()) throw unsafe(path, stats, 'a file')
+  return stats
 }
 
 /** What stands at a path, links not followed. Throws SETUP_FAILED where a folder above may not be entered. */

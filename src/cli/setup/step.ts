@@ -11,7 +11,12 @@ export type Change =
     }
   /** Only if it still holds what it held; `before` null: whatever it holds. */
   | { readonly kind: 'delete'; readonly path: string; readonly before: Buffer | null }
-  | { readonly kind: 'remove-folder'; readonly path: string }
+  /** With these files, if it holds no others; else it stays, and they in it. `before` as for `delete`. */
+  | {
+      readonly kind: 'remove-folder'
+      readonly path: string
+      readonly files: readonly { readonly path: string; readonly before: Buffer | null }[]
+    }
 
 /** What is done, or not, about one path. */
 export interface Step {

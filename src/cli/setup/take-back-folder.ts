@@ -2,8 +2,9 @@ import { readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Places } from '../../index.js'
 import { attempt } from './refusal.js'
-import { lookAt, readSnapshot } from './snapshot.js'
+import { lookAt, lookAtFile, readSnapshot } from './snapshot.js'
 import { createStep, type Step } from './step.js'
+import { assertOurStore } from './store-file.js'
 import { REMOVE } from './take-back.js'
 
 /** What becomes of a folder of ours. */
@@ -15,18 +16,32 @@ export interface FolderFate {
 
 export const REMOVE_STORE = 'Delete the store with all its events? Stop the app first.'
 
+/** SQLite deletes a -wal when the last program closes its store. */
+const SEEMS_OPEN = 'it is open, or was when its program was killed: stop the app first'
+
 /** What SQLite and file-signal put beside a store, after its name. */
 const STORE_SUFFIX = /^(-wal|-shm|-journal|\.damaged-.*)?$/
 
-/** Deletes the store, and what lies beside it. */
-export function takeBackStore({ database }: Places): Step[] {
-  return childrenOf(dirname(database))
+/**
+ * Deletes the store, and what lies beside it. In a folder that init has made, an empty file is a store too, and
+ * what lies beside one that is gone; elsewhere neither is sure to be ours, and stays.
+ *
+ * Throws STORE_FOREIGN where another file stands in its place, PATH_UNSAFE.
+ */
+export function takeBackStore({ database }: Places, folders: readonly string[]): Step[] {
+  const folder = dirname(database)
+  const isOurFolder = folders.includes(folder)
+  assertOurStore(database, isOurFolder)
+  if (!isOurFolder && !lookAt(database)) return []
+  const paths = childrenOf(folder)
     .filter((name) => isOfStore(name, database))
-    .map((name) => {
-      const path = join(dirname(database), name)
-      const change = { kind: 'delete', path, before: null } as const
-      return createStep('remove', path, 'of the store', { change, question: REMOVE_STORE })
-    })
+    .map((name) => join(folder, name))
+    .filter(lookAtFile)
+  const about = paths.includes(`${database}-wal`) ? `of the store; ${SEEMS_OPEN}` : 'of the store'
+  return paths.map((path) => {
+    const change = { kind: 'delete', path, before: null } as const
+    return createStep('remove', path, about, { change, question: REMOVE_STORE })
+  })
 }
 
 /** What is known when a folder is looked at. */
@@ -50,8 +65,16 @@ export function takeBackFolder(path: string, { guards, gone, folders, places }: 
   const hints = inside.filter((child) => child === places.signalFile && lookAt(child)?.isFile())
   const others = inside.filter((child) => ![...guards, ...hints].includes(child) && !gone.has(child))
   if (others.length === 0) {
-    const files = [...guards.filter((guard) => inside.includes(guard)), ...hints]
-    return { steps: [...files.map(deletion), removal(path)], keepsStore: false }
+    return {
+      steps: [
+        removal(
+          path,
+          guards.filter((guard) => inside.includes(guard)),
+          hints,
+        ),
+      ],
+      keepsStore: false,
+    }
   }
   const { database } = places
   if (others.some((child) => dirname(child) === dirname(database) && isOfStore(basename(child), database))) {
@@ -63,17 +86,15 @@ export function takeBackFolder(path: string, { guards, gone, folders, places }: 
   return { steps, keepsStore: false }
 }
 
-function deletion(path: string): Step {
-  const before = readSnapshot(path)?.bytes ?? null
-  return createStep('remove', path, 'goes with its folder', {
-    change: { kind: 'delete', path, before },
-    question: REMOVE,
-  })
-}
-
-function removal(path: string): Step {
-  return createStep('remove', path, 'an empty folder', {
-    change: { kind: 'remove-folder', path },
+/** Hints change at any time, and are ours whatever they hold. */
+function removal(path: string, guards: readonly string[], hints: readonly string[]): Step {
+  const files = [
+    ...guards.map((guard) => ({ path: guard, before: readSnapshot(guard)?.bytes ?? null })),
+    ...hints.map((hint) => ({ path: hint, before: null })),
+  ]
+  const names = files.map((file) => basename(file.path)).join(', ')
+  return createStep('remove', path, names ? `with ${names}` : 'an empty folder', {
+    change: { kind: 'remove-folder', path, files },
     question: REMOVE,
   })
 }
