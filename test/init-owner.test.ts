@@ -55,8 +55,12 @@ describe('file-signal init, run by root in the project of another user', () => {
   it('leaves the app a store that it can write to, and settings that it can read', async () => {
     const { code } = await runCli(createOwn(), ['init', '--yes'])
     expect(code).to.equal(0)
-    const app = await run('publish', [root, '1'], { uid: USER, gid: GROUP, cwd: root })
-    expect([app.code, app.stderr]).to.deep.equal([0, ''])
+    const app = await run('publish', [JSON.stringify({ key: 'orders', count: 1, options: { root } })], {
+      uid: USER,
+      gid: GROUP,
+      cwd: root,
+    })
+    expect([app.code, app.stdout, app.stderr]).to.deep.equal([0, 'ready\npublished 1\n', ''])
     expect(treeOf(root)['.env']).to.match(/^600 /)
     expect(lstatSync(join(root, '.env')).uid).to.equal(USER)
   })

@@ -130,9 +130,10 @@ function removeFolder({ path, files }: FolderRemoval): void {
 function assertEmptyBut(folder: string, names: readonly string[]): void {
   const others = readdirSync(folder).filter((name) => !names.includes(name))
   if (others.length === 0) return
+  const guards = names.length > 0 ? ` with ${names.join(', ')}` : ''
   throw refusal(
     folder,
-    `was filled again meanwhile, with ${others.join(', ')}, and stays with what denies it to the web`,
+    `was filled again meanwhile (${others.join(', ')}), and stays${guards}`,
     'stop the app, and run the command again: it goes on where it stopped',
   )
 }
