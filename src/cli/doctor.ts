@@ -27,7 +27,10 @@ export function addDoctor(program: Command): void {
     .command('doctor')
     .description('look at this machine, and at the address of a stream: what is wrong, and what to do')
     .argument('[URL]', 'address of a stream, such as https://example.org/orders.sse')
-    .option('--publish [key]', 'publish a dozen events named "doctor" (key: file-signal:doctor)')
+    .option(
+      '--publish [key]',
+      'publish 6 to 11 events named "doctor", which stay and count in replay (key: file-signal:doctor)',
+    )
     .option('--idle <time>', 'watch the open stream for so long, such as 75s: does something cut it?')
     .option('--header <line>', 'a request header, such as "Cookie: session=abc"; may be repeated', collect)
     .option('--insecure', 'go on with a certificate that browsers refuse')

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { quote } from '../errors.js'
 import { createFileSignal, type FileSignal } from '../file-signal.js'
 import { createPaths, type Paths } from '../paths.js'
 import { checkLocally, safely } from './local/checks.js'
-import { checkDelivery } from './local/delivery.js'
+import { checkDelivery, DOCTOR_KEY } from './local/delivery.js'
 import { checkHolders } from './local/holders.js'
 import { checkWatching } from './local/inotify.js'
 import { findPlaces, type StorePlaces } from './local/places.js'
@@ -14,9 +15,11 @@ import {
   type CheckStatus,
   type Finding,
   fail,
+  pass,
   reasonOf,
   skip,
   type Tell,
+  warn,
 } from './result.js'
 import { checkStream, type StreamVerdict } from './web/stream.js'
 
@@ -94,6 +97,7 @@ async function look(
   if (key !== null && publisher === null) {
     tell('stream', 'delay', skip('not measured: the store cannot be used here, so nothing can be published'))
   }
+  let published = 0
   try {
     return await checkStream({
       client: { headers, site: target.url, insecure, until: performance.now() + LONGEST + (idle ?? 0) },
@@ -103,7 +107,13 @@ async function look(
       epoch,
       publish:
         key !== null && publisher
-          ? { key, send: (payload) => publisher.signal(key, payload, { event: 'doctor' }) }
+          ? {
+              key,
+              send: async (payload) => {
+                await publisher.signal(key, payload, { event: 'doctor' })
+                published += 1
+              },
+            }
           : null,
       count: events ? async () => (await events.stats()).streams.streams : null,
       idle,
@@ -117,8 +127,20 @@ async function look(
     )
     return null
   } finally {
+    if (key !== null && published > 0) tell('stream', 'published', ofPublished(key, published))
     await publisher?.close()
   }
+}
+
+/** A stored event is never taken back: whoever is behind would get a reset for it. */
+function ofPublished(key: string, published: number): Finding {
+  const seen = `${published} events named "doctor" were added to the key ${quote(key)}`
+  if (key === DOCTOR_KEY) return pass(seen, { published })
+  return warn(
+    `${seen}: they stay there, and count where a stream replays its last events`,
+    "until newer events follow, { replay: 'last' } shows one of them; where that matters, let a stream of its own carry a key for this",
+    { published },
+  )
 }
 
 async function epochOf(settings: DoctorSettings, places: StorePlaces): Promise<string | null> {

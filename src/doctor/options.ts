@@ -21,7 +21,7 @@ export interface DoctorOptions
   url?: string
   /** False to look at the address alone, as from another machine. Default true. */
   local?: boolean
-  /** Publishes a dozen events of the name `doctor` to this key, which the address must stream; true: to `file-signal:doctor`. */
+  /** Publishes 6 to 11 events of the name `doctor` to this key, which the address must stream; true: to `file-signal:doctor`. They stay, and count in `replay`. */
   publish?: string | true
   /** Watches the open stream for so long, to see who cuts it. Default: not at all. */
   idle?: Duration

@@ -17,7 +17,8 @@ export interface Delays {
   readonly max: number | null
 }
 
-const COUNT = 12
+/** As few as tell a steady delay from a chance: each stays in the key, and pushes another out of its replay. */
+const COUNT = 5
 /** Apart from each other, or a layer that delays would get two of them into one packet. */
 const GAP = 120
 const LATE = 2000
