@@ -89,6 +89,56 @@ describe('file-signal init', () => {
     ])
   })
 
+  describe('in a .env that begins with a BOM', () => {
+    const BOM = '\ufeff'
+    const loaded = (root: string): Record<string, string> => {
+      const script = 'process.loadEnvFile(); console.log(JSON.stringify(process.env))'
+      const options = { cwd: root, env: { PATH: process.env.PATH }, encoding: 'utf8' } as const
+      return JSON.parse(execFileSync(process.execPath, ['-e', script], options))
+    }
+    const sourced = (root: string): string => {
+      const script = '. ./.env; printf "%s\n" "$FILE_SIGNAL_ROOT|$FILE_SIGNAL_DATABASE|$A|$B"'
+      const options = { cwd: root, env: { PATH: process.env.PATH }, encoding: 'utf8' } as const
+      // The shell has never read the first line, and says so: that is as before.
+      return spawnSync('sh', ['-c', script], options).stdout
+    }
+
+    const texts = [
+      `${BOM}A=1\nB=2\n`,
+      `${BOM}# of the shop = here\n\nA=1\nB=2\n`,
+      `${BOM}# of the shop\nA="1"\nB=2`,
+      `${BOM}A=1\n# say 'no'\nB=2\n`,
+    ]
+    for (const text of texts) {
+      it(`puts its block where Node and shells read it, and leaves the rest as it reads: ${JSON.stringify(text)}`, async () => {
+        const root = createProject({ '.env': text })
+        const [before, shellBefore] = [loaded(root), sourced(root)]
+        expect((await init(root)).code).to.equal(0)
+        expect(loaded(root)).to.deep.equal({
+          ...before,
+          FILE_SIGNAL_ROOT: root,
+          FILE_SIGNAL_DIR: 'tmp/sse_signals',
+          FILE_SIGNAL_DATABASE: 'data/sse_payloads.sqlite',
+        })
+        expect(sourced(root)).to.equal(shellBefore.replace('|', `${root}|data/sse_payloads.sqlite`))
+        expect((await init(root)).stdout).to.include('nothing was changed')
+        await runCli(root, ['uninstall', '--yes'])
+        expect(read(root, '.env')).to.equal(text)
+      })
+    }
+
+    for (const text of [BOM, `${BOM}# a note\n`, `${BOM}A=1`, `${BOM}A="one\ntwo"\n`]) {
+      it(`says that it cannot be used, and changes nothing: ${JSON.stringify(text)}`, async () => {
+        const root = createProject({ '.env': text })
+        const before = treeOf(root)
+        const { code, stderr } = await init(root)
+        expect(code).to.equal(1)
+        expect(stderr).to.match(/^SETUP_FAILED: \.env begins with a BOM.*without a BOM/)
+        expect(treeOf(root)).to.deep.equal(before)
+      })
+    }
+  })
+
   const servers: [server: string, file: string | null, htaccess: boolean][] = [
     ['nginx', 'nginx/file-signal.conf', false],
     ['apache', 'apache/file-signal.conf', true],

@@ -13,8 +13,8 @@ export interface FoundBlock {
   readonly body: string
 }
 
-// Bytes as characters: a file in any encoding keeps what it holds.
-const BOM = '\xef\xbb\xbf'
+/** Bytes as characters: a file in any encoding keeps what it holds. */
+export const BOM = '\xef\xbb\xbf'
 const MARKER = /(?<=^|^\xef\xbb\xbf)[ \t]*#[ \t]*(BEGIN|END) file-signal(?![\w-]).*$/gm
 const CHECKSUM = / sha256:([0-9a-f]{16})\b/
 
@@ -43,16 +43,22 @@ export function findBlock(text: string): FoundBlock | null {
 }
 
 /**
- * Puts a block at the top, or into the place of an older one, with the line ends that the text has.
+ * Puts a block to an index of the text, or into the place of an older one, with the line ends that the text has.
+ */
+export function withBlock(text: string, block: string, older: FoundBlock | null, at = topOf(text)): string {
+  const lines = usesCrlf(text) ? block.replaceAll('\n', '\r\n') : block
+  if (older) return text.slice(0, older.start) + lines + text.slice(older.end)
+  return text.slice(0, at) + lines + text.slice(at)
+}
+
+/**
+ * Where a block goes unless something speaks against it: to the top, behind a BOM.
  *
  * At the top, because a RewriteRule above it that is marked as the last would hide ours; because no panel's
  * own markers can lie around it there; and because taking it back restores every byte that follows.
  */
-export function withBlock(text: string, block: string, older: FoundBlock | null): string {
-  const lines = usesCrlf(text) ? block.replaceAll('\n', '\r\n') : block
-  if (older) return text.slice(0, older.start) + lines + text.slice(older.end)
-  const top = text.startsWith(BOM) ? BOM.length : 0
-  return text.slice(0, top) + lines + text.slice(top)
+export function topOf(text: string): number {
+  return text.startsWith(BOM) ? BOM.length : 0
 }
 
 export function withoutBlock(text: string, block: FoundBlock): string {

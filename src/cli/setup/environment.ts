@@ -1,5 +1,6 @@
 import { isAbsolute, relative, sep } from 'node:path'
 import { FileSignalError, type Places } from '../../index.js'
+import { BOM, topOf } from './block.js'
 
 const HEAD = `# Where file-signal keeps its files: process.loadEnvFile() at the top of your start file reads this.
 # Run file-signal init again after a move of the project, and in a copy of it.
@@ -21,6 +22,29 @@ export function environmentBody({ root, directory, database }: Places, around: s
     .map(([name, value]) => `${name}=${quoted(value)}\n`)
   if (lines.length === 0) return ''
   return `${HEAD}${lines.join('')}`
+}
+
+/**
+ * The index at which the block goes into a `.env` (one character per byte).
+ *
+ * Node 20 and shells take a BOM for a letter: to Node all that follows it up to the first `=`, comments and line
+ * breaks too, is one name. So the block stands below the line of that setting, which reads as before.
+ *
+ * Throws SETUP_FAILED for a BOM with no such line.
+ */
+export function placeInEnvironment(text: string): number {
+  if (!text.startsWith(BOM)) return topOf(text)
+  const [setting = '', value = ''] = /^[^=]*=(.*)\n/.exec(text) ?? []
+  const quote = /^\s*(["'`])/.exec(value)?.[1]
+  const isWhole = quote === undefined || value.split(quote).length > 2
+  if (setting !== '' && isWhole) return setting.length
+  throw new FileSignalError(
+    'SETUP_FAILED',
+    '.env begins with a BOM, and Node would read our lines as part of a name',
+    {
+      remedy: 'save it as UTF-8 without a BOM, and run the command again',
+    },
+  )
 }
 
 /** Relative to the root where it lies there, with slashes and `.` for the root; else as it is. */

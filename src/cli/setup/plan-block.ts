@@ -12,6 +12,8 @@ export interface WantedBlock {
   readonly mode: number
   /** The lines between the markers, from what stands around them; '' where none are needed. */
   readonly body: (around: string) => string
+  /** Where a new block goes, as an index of the text. */
+  readonly place: (text: string) => number
   readonly isSecret: boolean
 }
 
@@ -21,7 +23,7 @@ export interface WantedBlock {
  *
  * Throws PATH_UNSAFE and SETUP_FAILED.
  */
-export function planBlock(site: PartSite, { path, mode, body: bodyFor, isSecret }: WantedBlock): Part {
+export function planBlock(site: PartSite, { path, mode, body: bodyFor, place, isSecret }: WantedBlock): Part {
   const shown = fromRoot(site.root, path)
   const before = readSnapshot(path)
   const text = before ? textOf(before) : ''
@@ -40,11 +42,12 @@ export function planBlock(site: PartSite, { path, mode, body: bodyFor, isSecret 
     const about = found ? 'its block is as it should be' : 'sets all this by itself'
     return { steps: [...left, createStep('unchanged', path, about)], entries: found ? [entry] : [] }
   }
-  const result = body === '' ? around : withBlock(text, renderBlock(body, site.version), found)
+  const at = found || body === '' ? 0 : place(text)
+  const result = body === '' ? around : withBlock(text, renderBlock(body, site.version), found, at)
   const after = Buffer.from(result, 'latin1')
   const change = { kind: 'write', path, before: before?.bytes ?? null, after, mode } as const
   const question = before ? `Change ${shown} as shown?` : CREATE
-  const about = describe(body, before === null, found)
+  const about = describe(body, before === null, found, text.slice(0, at).split('\n').length)
   const step: Step = createStep(before ? 'change' : 'create', path, about, { change, question, isSecret })
   return { steps: [...left, step], entries: [entry] }
 }
@@ -56,11 +59,12 @@ export function whatBecameOf({ state, lines: [first, last] }: FoundBlock): strin
     : `the markers of file-signal in lines ${first} to ${last} are not one BEGIN and one END`
 }
 
-function describe(body: string, isNew: boolean, found: FoundBlock | null): string {
+function describe(body: string, isNew: boolean, found: FoundBlock | null, line: number): string {
   if (body === '') return 'the block goes: the file sets all this by itself'
   const size = `${body.split('\n').length + 1} lines`
   if (isNew) return `with a block of ${size}`
-  return found ? `an older block of ours becomes one of ${size}` : `a block of ${size} at the top`
+  if (found) return `an older block of ours becomes one of ${size}`
+  return `a block of ${size} at ${line === 1 ? 'the top' : `line ${line}`}`
 }
 
 /** One character per byte, as `textOf` gives files. */

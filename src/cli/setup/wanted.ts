@@ -1,8 +1,10 @@
 import { dirname, join, parse, relative, sep } from 'node:path'
 import { FOLDER_GUARDS, type Places } from '../../index.js'
+import { topOf } from './block.js'
 import { withPlaces } from './deny.js'
-import { environmentBody, fromRoot } from './environment.js'
+import { environmentBody, fromRoot, placeInEnvironment } from './environment.js'
 import { type Packaged, readPackaged } from './packaged.js'
+import type { WantedBlock } from './plan-block.js'
 import { SERVER_SETUPS, type Server } from './server.js'
 import type { WebFolder } from './web-folder.js'
 
@@ -19,8 +21,7 @@ export type Wanted =
   /** `guards`: small files that a folder of our making gets. */
   | { kind: 'folder'; path: string; mode: number; mayBeLink: boolean; guards: Guards | null }
   | { kind: 'file'; path: string; mode: number; text: string; from: Packaged }
-  /** `body` makes the lines between the markers from what stands around them; '' where none are needed. */
-  | { kind: 'block'; path: string; mode: number; body: (around: string) => string; isSecret: boolean }
+  | ({ kind: 'block' } & WantedBlock)
 
 type Guards = Readonly<Record<string, string>>
 
@@ -55,6 +56,7 @@ export function listWanted(intent: Intent): Wanted[] {
       path: join(root, '.env'),
       mode: PRIVATE_FILE,
       body: (around) => environmentBody(places, around),
+      place: placeInEnvironment,
       isSecret: true,
     },
     ...(setups.some(({ htaccess }) => htaccess) ? [htaccessBlock(intent)] : []),
@@ -83,7 +85,8 @@ function htaccessBlock(intent: Intent): Wanted {
   const parts: Packaged[] = [...(passesOn ? (['apache/proxy.htaccess'] as const) : []), 'apache/.htaccess']
   const texts = parts.map((from) => `# From ${from} of file-signal.\n${withoutHeader(readPackaged(from))}`)
   const body = forSite(texts.join('\n'), intent)
-  return { kind: 'block', path: web.htaccess, mode: SERVED_FILE, body: () => body, isSecret: false }
+  const rest = { body: () => body, place: topOf, isSecret: false }
+  return { kind: 'block', path: web.htaccess, mode: SERVED_FILE, ...rest }
 }
 
 /** The head of such a file tells how to copy it by hand. */
