@@ -72,6 +72,34 @@ describe('doctor with an address', () => {
       expect(check(found, 'layers')).to.match(/^pass: no header names a layer/)
     })
 
+    it('how soon short responses come, also where they begin with a replay', async () => {
+      events = createFileSignal({ root, heartbeat: 300 })
+      for (let i = 0; i < 5; i += 1) await events.signal('orders', 'old')
+      const { url } = await use(serveHttp(events.handler('orders', { replay: 3 })))
+      const found = await look(`${url}/orders.sse`, { publish: 'orders' })
+      expect(check(found, 'short responses')).to.match(/^pass: .*; an event came \d/)
+      expect(found.stream?.shortDelay).to.be.below(200)
+    })
+
+    it('how soon short responses come on a key that is never quiet, without a claim about its own events', async () => {
+      const { url } = await app()
+      await events.signal('orders', 'old')
+      const busy = every(() => void events.signal('orders', 'news'), 10)
+      try {
+        const found = await look(`${url}/orders.sse`, { publish: 'orders' })
+        expect(failed(found)).to.deep.equal([])
+        expect(check(found, 'delay')).to.match(/^pass: 5 of 5 events/)
+      } finally {
+        clearInterval(busy)
+      }
+    })
+
+    it('that nothing could be published, where the store is not there', async () => {
+      const { url } = await app()
+      const found = await look(`${url}/orders.sse`, { root: freshFolder(), publish: 'orders' })
+      expect(check(found, 'delay')).to.match(/^fail: not measured: the store cannot be used here/)
+    })
+
     it('how many events it has added to the key, where they count in its replay', async () => {
       const { url } = await app()
       const before = (await events.stats()).store.head
@@ -107,14 +135,20 @@ describe('doctor with an address', () => {
       const other = freshFolder()
       const found = await look(`${url}/orders.sse`, { root: other, local: true, publish: 'orders' })
       expect(check(found, 'same store')).to.match(/^warn: the stream reads another store/)
-      expect(check(found, 'delay')).to.match(/^skip: not known: events of the key "orders" came neither/)
+      expect(check(found, 'delay')).to.match(
+        /^fail: none of \d events arrived: the address reads another store/,
+      )
       expect(found.stream?.streams).to.equal(true)
     })
 
     it('that it did not come with a second key, and which key to name', async () => {
       const { url } = await app()
       const found = await look(`${url}/orders.sse`, { local: true, publish: true })
+      expect(check(found, 'delay')).to.match(
+        /^fail: none of 6 events of the key "file-signal:doctor" arrived/,
+      )
       expect(remedy(found, 'delay')).to.include('--publish KEY')
+      expect(found.ok).to.equal(false)
     })
   })
 

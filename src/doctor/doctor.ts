@@ -95,7 +95,14 @@ async function look(
   if (target === null) return null
   const publisher = key !== null && places !== null && epoch !== null ? open(settings, places) : null
   if (key !== null && publisher === null) {
-    tell('stream', 'delay', skip('not measured: the store cannot be used here, so nothing can be published'))
+    tell(
+      'stream',
+      'delay',
+      fail(
+        'not measured: the store cannot be used here, so nothing can be published',
+        'run this as the user and in the project of the app, or without --publish',
+      ),
+    )
   }
   let published = 0
   try {

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { quote } from '../../errors.js'
 import { type Finding, fail, pass, showTime, skip, warn } from '../result.js'
 import type { Exchange } from './exchange.js'
 import { ask, type Client } from './probe.js'
+import { newestId } from './ready.js'
 import { type Target, withQuery } from './target.js'
 
 /** Publishes to the key that the address listens to. */
@@ -23,6 +25,8 @@ const COUNT = 5
 const GAP = 120
 const LATE = 2000
 const SHORT_TIME = 3000
+/** A key with as many events of others is never quiet enough. */
+const TRIES = 3
 const REALTIME = 30
 
 /** Publishes events and watches them arrive on an open stream. */
@@ -53,30 +57,47 @@ export async function measureDelays(stream: Exchange, publish: Publish): Promise
   return { sent: sentAt.size, arrived: delays.size, p50: at(0.5), p95: at(0.95), max: at(1) }
 }
 
+/** What became of events that were published for a short response. */
+export interface ShortDelay {
+  readonly sent: number
+  /** From signal() to the whole answer; null where it did not come. */
+  readonly delay: number | null
+}
+
 /**
- * Waits in a short response that goes on after `cursor`, and publishes into it. Resolves with the time from
- * signal() to the whole answer; null where the event did not come.
+ * Waits in a short response that goes on after `cursor`, and publishes into it. An event of others ends the
+ * response as well: then the next one goes on after that.
  */
 export async function measureShort(
   client: Client,
   target: Target,
   cursor: string,
   publish: Publish,
-): Promise<number | null> {
+): Promise<ShortDelay> {
   const short = withQuery(target, 'mode', 'short')
-  const { exchange, connected } = await ask(client, short, { lastEventId: cursor })
-  // The request is to be waiting there before the event is.
-  await exchange.until(() => false, 50 + 3 * connected.tcp)
-  const name = randomBytes(8).toString('hex')
-  const sent = exchange.now()
-  if (!exchange.end) await publish({ nonce: name })
-  const came = await exchange.until(
-    ({ stream }) => stream.messages.some(({ data }) => nonceOf(data) === name),
-    SHORT_TIME,
-  )
-  const at = exchange.end?.at ?? exchange.now()
-  exchange.leave()
-  return came ? at - sent : null
+  let sent = 0
+  for (let i = 0, after = cursor; i < TRIES; i += 1) {
+    const { exchange, connected } = await ask(client, short, { lastEventId: after })
+    // The request is to be waiting there before the event is.
+    await exchange.until(() => false, 50 + 3 * connected.tcp)
+    const name = randomBytes(8).toString('hex')
+    const began = exchange.now()
+    if (!exchange.end) {
+      await publish({ nonce: name })
+      sent += 1
+    }
+    const came = await exchange.until(
+      ({ stream }) => stream.messages.some(({ data }) => nonceOf(data) === name),
+      SHORT_TIME,
+    )
+    const at = exchange.end?.at ?? exchange.now()
+    const newest = newestId(exchange)
+    exchange.leave()
+    if (came) return { sent, delay: at - began }
+    if (newest === null || newest === after) break
+    after = newest
+  }
+  return { sent, delay: null }
 }
 
 /** Judges delays; null where the stream did not even begin. */
@@ -100,11 +121,27 @@ export function checkDelays(delays: Delays | null): Finding {
   )
 }
 
-/** Where nothing that was published came by any way. */
-export function unheard(key: string): Finding {
-  return skip(
-    `not known: events of the key "${key}" came neither by the stream nor by a short response`,
+/** Where nothing came by any way; `sent` is how many events were published, `isOther` that the address reads another store. */
+export function unheard(key: string, sent: number, isOther: boolean): Finding {
+  const details = { sent }
+  if (isOther) {
+    return fail(
+      `none of ${sent} events arrived: the address reads another store than the one published to`,
+      'see "same store"; run this as the user and in the project of the app, or without --publish',
+      details,
+    )
+  }
+  if (sent === 0) {
+    return fail(
+      'not measured: neither the stream nor a short response waited for an event, so none was published',
+      'see "buffering"; a key with several events a second is measured without --publish',
+      details,
+    )
+  }
+  return fail(
+    `none of ${sent} events of the key ${quote(key)} arrived, neither by the stream nor by a short response`,
     `name the key that the address streams (--publish KEY), and run this on the app's own machine, as its user`,
+    details,
   )
 }
 

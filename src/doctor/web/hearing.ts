@@ -12,6 +12,8 @@ export interface Heard {
   readonly short: number | null
   /** False where no event came by any way: then the key or the store is another, and nothing is proved. */
   readonly known: boolean
+  /** How many events were published. */
+  readonly sent: number
 }
 
 /** Publishes into the stream as a browser has it, and into a short response that goes on after `cursor`. */
@@ -23,14 +25,16 @@ export async function publishInto(
   send: Publish,
 ): Promise<Heard> {
   const { target } = probe
-  const short = cursor === null ? null : await measureShort(client, target, cursor, send)
+  const { sent, delay: short } =
+    cursor === null ? { sent: 0, delay: null } : await measureShort(client, target, cursor, send)
   const delays =
     http === '2' && streams
       ? await overHttp2(client, probe, send)
       : came === 'ready'
         ? await measureDelays(probe.exchange, send)
         : null
-  return { delays, short, known: short !== null || (delays?.arrived ?? 0) > 0 }
+  const known = short !== null || (delays?.arrived ?? 0) > 0
+  return { delays, short, known, sent: sent + (delays?.sent ?? 0) }
 }
 
 async function overHttp2(client: Client, { target }: Probe, send: Publish): Promise<Delays | null> {

@@ -1,6 +1,6 @@
 import { type Finding, fail, pass, showTime, skip, warn } from '../result.js'
 import { ask, type Client } from './probe.js'
-import { readyOf } from './ready.js'
+import { newestId, readyOf } from './ready.js'
 import { type Target, withQuery } from './target.js'
 
 /** What a short response has told. */
@@ -49,7 +49,7 @@ export async function checkShort(client: Client, target: Target): Promise<Short>
   const { at } = exchange.end
   return {
     works: true,
-    cursor: ready.id || null,
+    cursor: newestId(exchange),
     time: at,
     finding: pass(`whole after ${showTime(at)}`, details),
   }

@@ -110,7 +110,8 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   const second = await checkHttpVersion(client, target)
   tell('address', 'http version', second.version)
   tell('address', 'six connections', second.limit)
-  const store = tellSameStore(site, readyOf(probe.exchange)?.id ?? short.cursor)
+  const cursor = readyOf(probe.exchange)?.id ?? short.cursor
+  const store = tellSameStore(site, cursor)
   if (site.places) tell('address', 'web access', await checkExposure(client, target, site.places))
 
   tell('stream', 'layers', ofWay(way))
@@ -136,7 +137,11 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   const streams = second.streams === false ? false : buffering.streams
   tell('stream', 'compression', checkEncoding(answer.headers, streams, plain))
   if (heard && publish) {
-    tell('stream', 'delay', heard.known ? checkDelays(heard.delays) : unheard(publish.key))
+    tell(
+      'stream',
+      'delay',
+      heard.known ? checkDelays(heard.delays) : unheard(publish.key, heard.sent, isOther(site, cursor)),
+    )
   }
   tell('stream', 'buffering', buffering.finding)
   return {
@@ -152,6 +157,11 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
     short: short.works,
     shortDelay: heard?.short ?? null,
   }
+}
+
+/** Whether the address is known to read another store than the one that is published to. */
+function isOther({ epoch }: StreamSite, cursor: string | null): boolean {
+  return epoch !== null && cursor !== null && cursor !== '' && !cursor.startsWith(`${epoch}-`)
 }
 
 /** The store's path where the address reads the same; else null. */
