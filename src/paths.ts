@@ -50,8 +50,8 @@ const LOADERS = Object.freeze(['node-loader.js', 'lsnode.js', 'lsnodesm.js'])
 export function createPaths(options: PathOptions, surroundings: Surroundings = ofThisProcess()): Paths {
   const { env } = surroundings
   const given = {
-    directory: options.directory ?? (env[ENVIRONMENT.directory] || DIRECTORY),
-    database: options.database ?? (env[ENVIRONMENT.database] || join('data', STORE)),
+    directory: options.directory ?? (setting(env, 'directory') || DIRECTORY),
+    database: options.database ?? (setting(env, 'database') || join('data', STORE)),
   }
   const root = once(() => findRoot(options.root, surroundings))
   const directory = once(() => under(root, given.directory))
@@ -73,6 +73,11 @@ function ofThisProcess(): Surroundings {
   return { env: process.env, script: process.argv[1], cwd: () => process.cwd() }
 }
 
+/** A shell that reads a `.env` with Windows line ends leaves a carriage return at the end of each value. */
+function setting(env: Surroundings['env'], option: keyof typeof ENVIRONMENT): string {
+  return (env[ENVIRONMENT[option]] ?? '').replace(/\r+$/, '')
+}
+
 function under(root: () => Root, path: string): string {
   return isAbsolute(path) ? resolve(path) : resolve(root().path, path)
 }
@@ -87,7 +92,7 @@ function signalName(database: string): string {
 
 function findRoot(option: string | null, { env, script, cwd }: Surroundings): Root {
   if (option !== null) return named(option, 'option root', cwd)
-  const variable = env[ENVIRONMENT.root]
+  const variable = setting(env, 'root')
   if (variable) return named(variable, ENVIRONMENT.root, cwd)
   const root =
     ofPanel(env, cwd) ?? ofScript(script, env.pm_exec_path) ?? ofModules(script) ?? ofWorkingFolder(env, cwd)

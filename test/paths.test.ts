@@ -209,6 +209,13 @@ describe('paths', () => {
       expect(byOption.database()).to.equal(join(app, 'jobs/x.db'))
     })
 
+    it('do without the carriage return that a shell leaves, which has read a .env with Windows line ends', () => {
+      const env = { FILE_SIGNAL_ROOT: `${app}\r`, FILE_SIGNAL_DIR: 'var/wake\r', FILE_SIGNAL_DATABASE: '\r' }
+      const paths = at({ env })
+      expect(paths.signalFile()).to.equal(join(app, 'var/wake/events.signal'))
+      expect(paths.database()).to.equal(join(app, 'data/sse_payloads.sqlite'))
+    })
+
     it('absolute ones need no root', () => {
       const paths = at({}, { directory: '/srv/signals', database: '/srv/data/sse_payloads.sqlite' })
       expect(paths.signalFile()).to.equal('/srv/signals/events.signal')

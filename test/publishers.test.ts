@@ -436,6 +436,21 @@ for (const language of LANGUAGES) {
       }
     })
 
+    it('finds them by a .env with Windows line ends that a shell has read', async () => {
+      const settings = { ROOT: root, DATABASE: 'stores/shop.sqlite', DIR: 'signals' }
+      const lines = Object.entries(settings).map(([name, value]) => `FILE_SIGNAL_${name}=${value}\r\n`)
+      writeFileSync(join(root, '.env'), ['# of the shop\r\n', ...lines].join(''))
+      const elsewhere = createFileSignal({ root, database: settings.DATABASE, directory: settings.DIR })
+      await elsewhere.signal('a', 1)
+      const script = 'set -a; . "$0/.env"; exec "$@"'
+      const words = [interpreter, language.publisher, 'a', '2']
+      const { stdout, stderr } = await runProgram('sh', ['-c', script, root, ...words])
+      expect(stderr).to.equal('')
+      expect(readFileSync(join(root, 'signals/shop.signal'), 'utf8').trim()).to.equal(stdout.trim())
+      expect((await storedEvents(elsewhere, 'a')).map(({ payload }) => payload)).to.deep.equal([1, 2])
+      await elsewhere.close()
+    })
+
     it('skips numbers after the machine went down, once: what was rolled back may have been seen', async function () {
       if (!existsSync('/proc/sys/kernel/random/boot_id')) skip(this, 'this system names no boot')
       const database = new Database(store())

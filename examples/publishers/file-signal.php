@@ -92,9 +92,9 @@ function file_signal_check_name(string $code, string $what, $name)
 function file_signal_paths($root): array
 {
     $constant = defined('FILE_SIGNAL_ROOT') ? constant('FILE_SIGNAL_ROOT') : '';
-    $root = $root ?: $constant ?: (string) getenv('FILE_SIGNAL_ROOT');
-    $database = getenv('FILE_SIGNAL_DATABASE') ?: 'data/sse_payloads.sqlite';
-    $directory = getenv('FILE_SIGNAL_DIR') ?: 'tmp/sse_signals';
+    $root = $root ?: $constant ?: file_signal_setting('FILE_SIGNAL_ROOT');
+    $database = file_signal_setting('FILE_SIGNAL_DATABASE') ?: 'data/sse_payloads.sqlite';
+    $directory = file_signal_setting('FILE_SIGNAL_DIR') ?: 'tmp/sse_signals';
     if ($database[0] !== '/' || $directory[0] !== '/') {
         $found = $root === '' ? false : realpath($root);
         if ($found === false) {
@@ -107,6 +107,12 @@ function file_signal_paths($root): array
     $name = basename($database) === 'sse_payloads.sqlite' ? '' : pathinfo($database, PATHINFO_FILENAME);
     $names = ['' => 'events', 'events' => 'events-store'];
     return [$database, "$directory/" . ($names[$name] ?? $name) . '.signal'];
+}
+
+/** A shell that reads a .env with Windows line ends leaves a carriage return at the end of each value. */
+function file_signal_setting(string $name): string
+{
+    return rtrim((string) getenv($name), "\r");
 }
 
 /** Returns the event's id, and whether it was stored just now. */

@@ -21,8 +21,13 @@ file_signal() (
     exit "$1"
   }
 
+  # A shell that reads a .env with Windows line ends leaves a carriage return at the end of each value.
+  setting() { # VALUE
+    printf %s "${1%"$(printf '\r')"}"
+  }
+
   read_words() {
-    key='' json=null event='' dedupe='' root=${FILE_SIGNAL_ROOT:-} given=0
+    key='' json=null event='' dedupe='' root=$(setting "${FILE_SIGNAL_ROOT:-}") given=0
     while [ $# -gt 0 ]; do
       case $1 in
         --event | --dedupe | --root)
@@ -93,7 +98,8 @@ file_signal() (
 
   # Nothing depends on the working directory: cron starts in $HOME.
   find_paths() {
-    store=${FILE_SIGNAL_DATABASE:-data/sse_payloads.sqlite} folder=${FILE_SIGNAL_DIR:-tmp/sse_signals}
+    store=$(setting "${FILE_SIGNAL_DATABASE:-}") folder=$(setting "${FILE_SIGNAL_DIR:-}")
+    store=${store:-data/sse_payloads.sqlite} folder=${folder:-tmp/sse_signals}
     if [ "${store#/}" = "$store" ] || [ "${folder#/}" = "$folder" ]; then
       root=$(CDPATH='' cd -- "${root:-/dev/null}" 2>/dev/null && pwd -P) || fail 1 ROOT_UNKNOWN \
         'the root is no folder' "set FILE_SIGNAL_ROOT to the folder of the Node app's package.json"

@@ -79,9 +79,9 @@ def check_name(code, what, name):
 
 def paths(root):
     """The store and its signal file. Nothing depends on the working directory: cron starts in $HOME."""
-    root = root or os.environ.get('FILE_SIGNAL_ROOT') or ''
-    database = os.environ.get('FILE_SIGNAL_DATABASE') or 'data/sse_payloads.sqlite'
-    directory = os.environ.get('FILE_SIGNAL_DIR') or 'tmp/sse_signals'
+    root = root or setting('FILE_SIGNAL_ROOT')
+    database = setting('FILE_SIGNAL_DATABASE') or 'data/sse_payloads.sqlite'
+    directory = setting('FILE_SIGNAL_DIR') or 'tmp/sse_signals'
     if not (os.path.isabs(database) and os.path.isabs(directory)):
         if not os.path.isdir(root):
             raise FileSignalError('ROOT_UNKNOWN', 'the root is "{}", which is no folder'.format(root),
@@ -92,6 +92,11 @@ def paths(root):
     if stem == 'events' and name != 'sse_payloads.sqlite':
         stem = 'events-store'
     return os.path.join(root, database), os.path.join(root, directory, stem + '.signal')
+
+
+def setting(name):
+    """A shell that reads a .env with Windows line ends leaves a carriage return at the end of each value."""
+    return os.environ.get(name, '').rstrip('\r')
 
 
 def insert(store, row, dedupe, wait):

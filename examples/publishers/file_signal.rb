@@ -92,7 +92,7 @@ module FileSignal
 
   # The store and its signal file. Nothing depends on the working directory: cron starts in $HOME.
   def paths(root)
-    root = root || ENV['FILE_SIGNAL_ROOT'] || ''
+    root = root || given('FILE_SIGNAL_ROOT') || ''
     database = given('FILE_SIGNAL_DATABASE') || 'data/sse_payloads.sqlite'
     directory = given('FILE_SIGNAL_DIR') || 'tmp/sse_signals'
     unless database.start_with?('/') && directory.start_with?('/')
@@ -108,8 +108,10 @@ module FileSignal
     [File.absolute_path(database, root), File.join(File.absolute_path(directory, root), "#{stem}.signal")]
   end
 
+  # A shell that reads a .env with Windows line ends leaves a carriage return at the end of each value.
   def given(name)
-    ENV[name] unless ENV[name].to_s.empty?
+    value = ENV[name].to_s.sub(/\r+\z/, '')
+    value unless value.empty?
   end
 
   # Returns the event's id, and whether it was stored just now.
