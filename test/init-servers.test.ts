@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
@@ -80,6 +80,28 @@ describe('what init writes, under real servers', () => {
     await init('--server', 'nginx')
     server = await startNginx({ http: HOSTILE_NGINX, server: `include ${root}/nginx/file-signal.conf;` })
     await expectStream()
+  })
+
+  describe('in a folder with blanks and quotes, by the line that init prints,', () => {
+    const printed = async (server: string): Promise<string> => {
+      const odd = join(dirname(root), `the "big" shop; ü \\ 1`)
+      renameSync(createProject(), odd)
+      chmodSync(odd, 0o755)
+      const { stdout } = await runCli(odd, ['init', '--yes', '--port', String(appPort), '--server', server])
+      return /^ +1\. .*: (include .*)$/im.exec(stdout)?.[1] ?? 'no line'
+    }
+
+    it('nginx takes its file', async function () {
+      needLayer(this, 'nginx')
+      server = await startNginx({ server: await printed('nginx') })
+      await expectStream()
+    })
+
+    it('Apache takes its file', async function () {
+      needLayer(this, 'Apache')
+      server = await startApache({ server: await printed('apache') })
+      await expectStream()
+    })
   })
 
   describe('with a store and a signal folder of other names', () => {

@@ -4,7 +4,9 @@ import { SERVER_SETUPS, type Server } from './server.js'
 /** What is left to the user: the server, the app, and a look at whether it works. */
 export function nextSteps(root: string, servers: readonly Server[]): string[] {
   const ofServers = servers.map((server) => {
-    return SERVER_SETUPS[server].next.replaceAll(/\{([^}]+)\}/g, (_, name: string) => join(root, name))
+    return SERVER_SETUPS[server].next.replaceAll(/\{([^}]+)\}/g, (_, name: string) =>
+      quoted(join(root, name)),
+    )
   })
   const lines = [
     ...ofServers,
@@ -12,4 +14,9 @@ export function nextSteps(root: string, servers: readonly Server[]): string[] {
     'see whether it works: npx file-signal doctor https://YOUR-SITE/orders.sse',
   ]
   return lines
+}
+
+/** nginx and Apache end a word at a blank, and both know these two escapes. */
+function quoted(path: string): string {
+  return `"${path.replace(/["\\]/g, '\\$&')}"`
 }

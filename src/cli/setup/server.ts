@@ -10,7 +10,7 @@ export interface ServerSetup {
   readonly htaccess: boolean
   /** Files of the package to copy, each with its name under the root. */
   readonly copies: readonly (readonly [from: Packaged, to: string])[]
-  /** What the user has to do with them; `{name}` is the whole path of a copy. */
+  /** What the user has to do with them; `{name}` is the whole path of a copy, in quotes. */
   readonly next: string
 }
 
@@ -18,12 +18,12 @@ export const SERVER_SETUPS: Readonly<Record<Server, ServerSetup>> = Object.freez
   nginx: {
     htaccess: false,
     copies: [['nginx/proxy.conf', 'nginx/file-signal.conf']],
-    next: 'put "include {nginx/file-signal.conf};" into the server block of your site, and reload nginx',
+    next: 'put this line into the server block of your site, and reload nginx: include {nginx/file-signal.conf};',
   },
   apache: {
     htaccess: true,
     copies: [['apache/vhost.conf', 'apache/file-signal.conf']],
-    next: 'Apache reads .htaccess by itself; in front of a port put "Include {apache/file-signal.conf}" into the VirtualHost',
+    next: 'Apache reads .htaccess by itself; in front of a port put this line into the VirtualHost: Include {apache/file-signal.conf}',
   },
   litespeed: {
     htaccess: true,
@@ -33,7 +33,7 @@ export const SERVER_SETUPS: Readonly<Record<Server, ServerSetup>> = Object.freez
   passenger: {
     htaccess: true,
     copies: [['nginx/passenger.conf', 'nginx/file-signal-passenger.conf']],
-    next: 'Apache reads .htaccess by itself; only where nginx runs Passenger put "include {nginx/file-signal-passenger.conf};" into its server block',
+    next: 'Apache reads .htaccess by itself; only where nginx runs Passenger put this line into its server block: include {nginx/file-signal-passenger.conf};',
   },
 })
 
