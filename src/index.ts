@@ -35,13 +35,6 @@ export type {
   PruneResult,
 } from './payload/engine.js'
 export { memory } from './payload/memory.js'
-export { chooseSqlite, type SqliteChoice, type SqliteDriver } from './payload/sqlite/driver-choice.js'
-export {
-  type InstalledBinary,
-  type InstalledDriver,
-  inspectSqlite,
-  type SqliteFacts,
-} from './payload/sqlite/driver-facts.js'
 export { type SqliteOptions, sqlite } from './payload/sqlite/store.js'
 export { locate, type Places } from './places.js'
 export type { Receipt, SignalEntry, SignalOptions } from './publisher.js'

@@ -4,7 +4,9 @@ import { isBuiltin } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { chooseSqlite, createFileSignal, inspectSqlite, type SqliteFacts } from 'file-signal'
+import { createFileSignal } from 'file-signal'
+import { chooseSqlite } from '../dist/payload/sqlite/driver-choice.js'
+import { inspectSqlite, type SqliteFacts } from '../dist/payload/sqlite/driver-facts.js'
 import { freshFolder } from './support/folder.js'
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -25,7 +27,7 @@ describe('the choice of a SQLite driver', () => {
 
   function installed(version: string, binary: object | null): Pick<SqliteFacts, 'betterSqlite3'> {
     const whole = binary && { path: 'better_sqlite3.node', abi: null, glibc: '2.34', hooks: false, ...binary }
-    return { betterSqlite3: { version, folder: 'node_modules/better-sqlite3', binary: whole } }
+    return { betterSqlite3: { version, binary: whole } }
   }
 
   it('takes better-sqlite3 12 that was built for this Node, and 13 from Node-API 10 on', () => {

@@ -22,7 +22,6 @@ export interface SqliteFacts {
 /** An installed better-sqlite3, as it lies on the disk. */
 export interface InstalledDriver {
   readonly version: string
-  readonly folder: string
   /** Its native part, null where that was never built or fetched. */
   readonly binary: InstalledBinary | null
 }
@@ -78,8 +77,7 @@ function findBetterSqlite3(prebuild: string): InstalledDriver | null {
   try {
     const file = require.resolve('better-sqlite3/package.json')
     const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
-    const folder = dirname(file)
-    return { version, folder, binary: findBinary(folder, prebuild) }
+    return { version, binary: findBinary(dirname(file), prebuild) }
   } catch {
     return null
   }
