@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node:path'
+import { attempt } from './attempt.js'
 import { FileSignalError } from './errors.js'
 import { ENVIRONMENT } from './options.js'
 
@@ -190,15 +191,6 @@ function hasName(folder: string): boolean {
 
 function real(path: string | null | undefined): string | null {
   return path ? attempt(() => realpathSync(path)) : null
-}
-
-/** The working directory may have been deleted, a script moved away. */
-function attempt<T>(work: () => T): T | null {
-  try {
-    return work()
-  } catch {
-    return null
-  }
 }
 
 function once<T>(work: () => T): () => T {

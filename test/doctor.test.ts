@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -16,13 +17,15 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { type Check, createFileSignal, type Diagnosis, doctor } from 'file-signal'
-import { kindOf, parseQuota } from '../dist/doctor/local/disk.js'
+import { kindOf, mountOf, parseQuota } from '../dist/doctor/local/disk.js'
+import { lockHolders, nameOf } from '../dist/doctor/local/holders.js'
 import { satisfies } from '../dist/doctor/local/node.js'
 import { couldWrite } from '../dist/doctor/local/rights.js'
 import { runCli } from './setup/cli.js'
 import { withoutInotify } from './setup/inotify.js'
-import { noSecondUser } from './support/child.js'
+import { fixture, noSecondUser, run } from './support/child.js'
 import { freshFolder } from './support/folder.js'
+import { openRawDatabase } from './support/raw-database.js'
 import { skip } from './support/skip.js'
 import { startWeb } from './support/web.js'
 
@@ -119,10 +122,79 @@ describe('doctor', () => {
     const web = await startWeb({ keys: ['k'], options: { root } })
     try {
       const client = await fetch(web.url)
-      expect(find(command([]), 'store in use').seen).to.include(`process ${web.child.process.pid} of `)
+      const { seen, details } = find(command([]), 'store in use')
+      const [holder] = details.holders as { pid: number; command: string }[]
+      expect(holder?.pid).to.equal(web.child.process.pid)
+      // Its options are words of its command line too, and stay there.
+      expect(holder?.command).to.equal(`node ${fixture('web')}`)
+      expect(seen).to.include(`process ${holder?.pid} of `).and.not.include('keys')
       await client.body?.cancel()
     } finally {
       await web.child.stop()
+    }
+  })
+
+  it('names of another process its program and script, and no word that may be a password', () => {
+    expect(nameOf(['/usr/bin/node', '--title=x', '/srv/app.js', '--password=secret'])).to.equal(
+      'node /srv/app.js',
+    )
+    expect(nameOf(['mysql', '-psecret', 'secret', '-'])).to.equal('mysql')
+    expect(nameOf(['node', '-e', 'connect("secret.js")', 'secret'])).to.equal('node')
+    expect(nameOf(['Passenger NodeApp: /home/me (secret)'])).to.equal('Passenger')
+    expect(nameOf([])).to.equal(null)
+  })
+
+  it('finds who holds a lock, and nobody who holds one of that number on another file system', () => {
+    const locks = `1: POSIX  ADVISORY  READ 4242 fe:0a:131 128 128
+2: POSIX  ADVISORY  READ 4243 08:01:131 128 128
+3: -> POSIX  ADVISORY  WRITE 4244 fe:0a:131 120 120
+4: OFDLCK ADVISORY  READ -1 fe:0a:131 128 128\n`
+    expect(lockHolders(locks, ['254:10:131'])).to.deep.equal([4242, 4244])
+    expect(lockHolders(locks, ['254:10:13', '8:2:131'])).to.deep.equal([])
+  })
+
+  it('finds the lock of a process whose open files may not be looked into', async function () {
+    if (mountOf(root) === null) skip(this, 'this system does not list its mounts')
+    const database = openRawDatabase(join(root, 'x.sqlite'))
+    try {
+      database.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (n INTEGER)')
+      const { ino } = statSync(join(root, 'x.sqlite-shm'))
+      const locks = readFileSync('/proc/locks', 'utf8')
+      expect(lockHolders(locks, [`${mountOf(join(root, 'x.sqlite'))?.device}:${ino}`])).to.include(
+        process.pid,
+      )
+    } finally {
+      database.close()
+    }
+  })
+
+  it('tells what it can inside an app that is out of descriptors, which lives on', async () => {
+    const { code, stdout, stderr } = await run('doctor-starved', [root], {
+      prefix: ['sh', '-c', 'ulimit -n 128; exec "$@"', 'sh'],
+    })
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' })
+    const found: Diagnosis = JSON.parse(stdout)
+    expect(find(found, 'npm')).to.include({ status: 'skip' })
+    expect(find(found, 'npm').seen).to.include('EMFILE')
+    expect(find(found, 'sqlite driver').seen).to.include('no child can be started here (EMFILE)')
+  })
+
+  it('tells that the app’s own instance cannot read its store, and publishes nowhere', async () => {
+    mkdirSync(join(root, 'data'))
+    writeFileSync(store(), 'a diary, not a database\n'.repeat(100))
+    const events = createFileSignal({ root })
+    const elsewhere = freshFolder()
+    try {
+      const found = await doctor({ root: elsewhere, events })
+      expect(find(found, 'instance')).to.include({
+        status: 'fail',
+        remedy: 'point FILE_SIGNAL_DATABASE at a path of its own',
+      })
+      expect(find(found, 'instance').seen).to.match(/^its stats\(\) failed: STORE_FOREIGN: [^;]+$/)
+      expect(find(found, 'round trip').status).to.equal('skip')
+      expect(readdirSync(elsewhere)).to.deep.equal([])
+    } finally {
+      await events.close()
     }
   })
 
@@ -139,11 +211,14 @@ describe('doctor', () => {
 
     it('that the SQLite driver kills its process, without being killed itself', async () => {
       const main = install(root, `process.kill(process.pid, 'SIGSEGV')`)
+      const folders = freshFolder()
       const { status, stdout } = spawnSync(process.execPath, [main, '--root', root, 'doctor', '--json'], {
         encoding: 'utf8',
+        env: { ...process.env, TMPDIR: folders },
       })
       const found: Diagnosis = JSON.parse(stdout)
       expect(status).to.equal(1)
+      expect(readdirSync(folders).filter((name) => name.startsWith('file-signal'))).to.deep.equal([])
       expect(find(found, 'sqlite driver').seen).to.match(
         /^loading better-sqlite3 killed its process \(SIGSEGV\)/,
       )

@@ -1,5 +1,7 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { codeOf } from '../errors.js'
+import { reasonOf } from './result.js'
 
 /** How a child ended, and what it wrote. */
 export interface ChildEnd {
@@ -18,9 +20,16 @@ const MOST = 256 * 1024
 
 /** Runs a program to its end, for at most `timeout` milliseconds. Never rejects. */
 export function runChild(command: string, args: readonly string[], timeout: number): Promise<ChildEnd> {
+  const out = { stdout: '', stderr: '' }
+  let child: ChildProcess
+  try {
+    child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  } catch (error) {
+    // Node throws some faults, such as ENOMEM, and emits the others.
+    const unstarted = codeOf(error) || reasonOf(error)
+    return Promise.resolve({ code: null, signal: null, ...out, unstarted, timedOut: false })
+  }
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    const out = { stdout: '', stderr: '' }
     let unstarted: string | null = null
     let timedOut = false
     const timer = setTimeout(() => {
@@ -32,21 +41,22 @@ export function runChild(command: string, args: readonly string[], timeout: numb
 
     function end(code: number | null, signal: string | null): void {
       clearTimeout(timer)
-      child.stdout.destroy()
-      child.stderr.destroy()
+      child.stdout?.destroy()
+      child.stderr?.destroy()
       resolve({ code, signal, ...out, unstarted, timedOut })
     }
 
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (text: string) => {
-        if (out[name].length < MOST) out[name] += text
-      })
-    }
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      unstarted = error.code ?? error.message
+    // First of all: a process out of descriptors gets a child without pipes, and an error that would end it unheard.
+    child.once('error', (error) => {
+      unstarted = codeOf(error) || reasonOf(error)
       end(null, null)
     })
     child.once('close', end)
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.setEncoding('utf8').on('data', (text: string) => {
+        if (out[name].length < MOST) out[name] += text
+      })
+    }
   })
 }
 

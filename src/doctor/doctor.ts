@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { quote } from '../errors.js'
-import { createFileSignal, type FileSignal } from '../file-signal.js'
+import type { FileSignalStats } from '../file-signal.js'
 import { createPaths, type Paths } from '../paths.js'
-import { checkLocally, safely } from './local/checks.js'
+import { checkLocally } from './local/checks.js'
 import { checkDelivery, DOCTOR_KEY } from './local/delivery.js'
 import { checkHolders } from './local/holders.js'
 import { checkWatching } from './local/inotify.js'
+import { openAt } from './local/open-at.js'
 import { findPlaces, type StorePlaces } from './local/places.js'
 import { type DoctorOptions, type DoctorSettings, validateDoctor } from './options.js'
 import {
@@ -17,9 +18,11 @@ import {
   fail,
   pass,
   reasonOf,
+  safely,
   skip,
   type Tell,
   warn,
+  wordsOf,
 } from './result.js'
 import { checkStream, type StreamVerdict } from './web/stream.js'
 
@@ -44,13 +47,18 @@ export async function diagnose(options: DoctorOptions = {}): Promise<Diagnosis> 
     settings.onCheck(check)
   }
 
-  const paths = await pathsOf(settings)
+  const app = await pathsOf(settings, tell)
+  // Without the instance's own the paths are a guess: good enough to look at, not to publish to.
+  const paths = app ?? createPaths(settings.places)
   const places = settings.local || settings.publish !== null ? findPlaces(paths) : null
-  const isUsable = settings.local ? await checkLocally(paths, places, tell) : places !== null
+  const isSound = settings.local ? await checkLocally(paths, places, tell) : places !== null
+  const isUsable = isSound && app !== null
   const epoch = isUsable && places ? await deliver(settings, places, tell) : null
   if (settings.local && !isUsable)
     tell('delivery', 'round trip', skip('not tried: first mend what failed above'))
-  const stream = settings.target ? await look(settings, places, epoch, tell) : null
+  const stream = settings.target
+    ? await look({ ...settings, events: app && settings.events }, places, epoch, tell)
+    : null
   const counts = { pass: 0, warn: 0, fail: 0, skip: 0 }
   for (const { status } of checks) counts[status] += 1
   return { ok: counts.fail === 0, counts, checks, stream }
@@ -59,10 +67,18 @@ export async function diagnose(options: DoctorOptions = {}): Promise<Diagnosis> 
 /** Far more than all waits of a diagnosis take, where connections are quick. */
 const LONGEST = 30_000
 
-/** An instance of the app's own knows its paths; nobody else's rules count then. */
-async function pathsOf({ places, events }: DoctorSettings): Promise<Paths> {
+/** An instance of the app's own knows its paths; nobody else's rules count then. Null where it tells nothing. */
+async function pathsOf({ places, events }: DoctorSettings, tell: Tell): Promise<Paths | null> {
   if (events === null) return createPaths(places)
-  const { root, store, signal } = await events.stats()
+  let stats: FileSignalStats
+  try {
+    stats = await events.stats()
+  } catch (error) {
+    const { words, remedy } = wordsOf(error)
+    tell('files', 'instance', fail(`its stats() failed: ${words}`, remedy ?? 'look into its log'))
+    return null
+  }
+  const { root, store, signal } = stats
   if (root === null || store.place === null || signal.file === null) return createPaths(places)
   const found = { root, store: store.place, signal: signal.file }
   return {
@@ -93,7 +109,7 @@ async function look(
 ): Promise<StreamVerdict | null> {
   const { target, events, idle, onIdle, headers, insecure, publish: key } = settings
   if (target === null) return null
-  const publisher = key !== null && places !== null && epoch !== null ? open(settings, places) : null
+  const publisher = key !== null && places !== null && epoch !== null ? openAt(places, settings.places) : null
   if (key !== null && publisher === null) {
     tell(
       'stream',
@@ -151,7 +167,7 @@ function ofPublished(key: string, published: number): Finding {
 }
 
 async function epochOf(settings: DoctorSettings, places: StorePlaces): Promise<string | null> {
-  const events = open(settings, places)
+  const events = openAt(places, settings.places)
   try {
     return (await events.stats()).store.epoch
   } catch {
@@ -159,18 +175,4 @@ async function epochOf(settings: DoctorSettings, places: StorePlaces): Promise<s
   } finally {
     await events.close()
   }
-}
-
-function open(
-  { places: { mode, group } }: DoctorSettings,
-  { root, directory, store }: StorePlaces,
-): FileSignal {
-  return createFileSignal({
-    root: root ?? dirname(store),
-    directory,
-    database: store,
-    mode,
-    ...(group === null ? {} : { group }),
-    onError: () => {},
-  })
 }

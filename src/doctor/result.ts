@@ -27,20 +27,54 @@ export type Tell = (group: CheckGroup, name: string, finding: Finding) => void
 type Details = Readonly<Record<string, unknown>>
 
 export function pass(seen: string, details: Details = {}): Finding {
-  return { status: 'pass', seen, remedy: null, details }
+  return made('pass', seen, null, details)
 }
 
 export function warn(seen: string, remedy: string, details: Details = {}): Finding {
-  return { status: 'warn', seen, remedy, details }
+  return made('warn', seen, remedy, details)
 }
 
 export function fail(seen: string, remedy: string, details: Details = {}): Finding {
-  return { status: 'fail', seen, remedy, details }
+  return made('fail', seen, remedy, details)
 }
 
 /** Not looked at, or not to be known from here; `remedy` says how it can be found out. */
 export function skip(seen: string, remedy: string | null = null, details: Details = {}): Finding {
-  return { status: 'skip', seen, remedy, details }
+  return made('skip', seen, remedy, details)
+}
+
+/** Servers and other processes choose some of the words; a terminal would obey their control characters. */
+function made(status: CheckStatus, seen: string, remedy: string | null, details: Details): Finding {
+  return { status, seen: visible(seen), remedy: remedy === null ? null : visible(remedy), details }
+}
+
+/** Control characters, line breaks and marks that turn the direction of text, as `\u001b`. */
+function visible(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
+/** A check that throws has failed to look, which is a finding too. */
+export function safely(check: () => Finding | Promise<Finding>): Promise<Finding> {
+  return guard(check, (unknown) => unknown)
+}
+
+/** What a part of a diagnosis brings; where it throws, what `otherwise` makes of the finding that says why. */
+export async function guard<T>(work: () => T | Promise<T>, otherwise: (unknown: Finding) => T): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const { words, remedy } = wordsOf(error)
+    // Who throws a remedy has found what is wrong; anything else has only kept the check from looking.
+    return otherwise(remedy === null ? skip(`not known: ${words}`) : fail(words, remedy))
+  }
+}
+
+/** What was thrown, and apart from it the remedy that our own errors bring. */
+export function wordsOf(error: unknown): { words: string; remedy: string | null } {
+  const remedy = error instanceof Error && 'remedy' in error ? String(error.remedy) : null
+  return { words: reasonOf(error).replace(`; ${remedy}.`, ''), remedy }
 }
 
 /** `12 ms`, `3.4 s`: two significant figures are as much as anything here is worth. */

@@ -1,6 +1,6 @@
 import type { Paths } from '../../paths.js'
 import { inspectSqlite } from '../../payload/sqlite/driver-facts.js'
-import { type CheckGroup, type CheckStatus, type Finding, reasonOf, skip, type Tell } from '../result.js'
+import { type CheckGroup, type CheckStatus, type Finding, safely, type Tell } from '../result.js'
 import { checkFileSystem, checkQuota, checkRoom } from './disk.js'
 import { checkDriver } from './driver.js'
 import { checkGuards } from './guards.js'
@@ -38,13 +38,4 @@ export async function checkLocally(paths: Paths, places: StorePlaces | null, tel
   const room = await attempt('files', 'room', () => checkRoom(places))
   await attempt('files', 'quota', checkQuota)
   return ![driver, owner, rights, room].includes('fail')
-}
-
-/** A check that throws has failed to look, which is a finding too. */
-export async function safely(check: () => Finding | Promise<Finding>): Promise<Finding> {
-  try {
-    return await check()
-  } catch (error) {
-    return skip(`not known: ${reasonOf(error)}`)
-  }
 }

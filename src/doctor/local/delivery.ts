@@ -1,20 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { FileSignalError } from '../../errors.js'
-import { createFileSignal } from '../../file-signal.js'
 import type { Subscriber } from '../../stream/subscribe.js'
 import { runModule } from '../child.js'
-import { type Finding, fail, pass, reasonOf, showTime, skip, warn } from '../result.js'
+import { type Finding, fail, pass, showTime, skip, warn, wordsOf } from '../result.js'
+import { type Making, openAt } from './open-at.js'
 import type { StorePlaces } from './places.js'
 import type { Publication } from './publish-child.js'
 
 /** The key that the doctor publishes to: nobody else should, so nobody is disturbed. */
 export const DOCTOR_KEY = 'file-signal:doctor'
-
-/** Rights of files that have to be made, as an instance of the user's would make them. */
-export interface Making {
-  readonly mode: number
-  readonly group: string | number | null
-}
 
 /** What the two delivery checks find. */
 export interface Deliveries {
@@ -35,15 +29,7 @@ const SWEEP = 1000
  */
 export async function checkDelivery(places: StorePlaces, making: Making): Promise<Deliveries> {
   const reports: FileSignalError[] = []
-  const events = createFileSignal({
-    root: places.root ?? process.cwd(),
-    directory: places.directory,
-    database: places.store,
-    mode: making.mode,
-    ...(making.group === null ? {} : { group: making.group }),
-    poll: SWEEP,
-    onError: (error) => reports.push(error),
-  })
+  const events = openAt(places, making, { poll: SWEEP, onError: (error) => reports.push(error) })
   const nonce = randomBytes(8).toString('hex')
   try {
     // A store that is busy at this moment would tell its head later, and the first event would be before it.
@@ -58,10 +44,11 @@ export async function checkDelivery(places: StorePlaces, making: Making): Promis
     const roundTrip = ofRoundTrip(committed, at === null ? null : at - began, reports)
     return { roundTrip, otherProcess, epoch }
   } catch (error) {
-    const remedy = error instanceof Error && 'remedy' in error ? String(error.remedy) : 'read the message'
-    const seen = reasonOf(error).replace(`; ${remedy}.`, '')
+    const { words, remedy } = wordsOf(error)
     return {
-      roundTrip: fail(seen, remedy, { code: error instanceof Error && 'code' in error ? error.code : null }),
+      roundTrip: fail(words, remedy ?? 'read the message', {
+        code: error instanceof Error && 'code' in error ? error.code : null,
+      }),
       otherProcess: skip('the store cannot be used'),
       epoch: null,
     }
@@ -97,7 +84,8 @@ async function ofChild(
 ): Promise<Finding> {
   const { mode, group } = making
   const publication: Publication = { ...places, mode, group, key: DOCTOR_KEY, nonce }
-  const { stdout, stderr, code, signal } = await runModule(CHILD, publication, TIME)
+  const { stdout, stderr, code, signal, unstarted } = await runModule(CHILD, publication, TIME)
+  if (unstarted) return skip(`not tried: no child can be started here (${unstarted})`)
   const published = Number(stdout.trim())
   if (code !== 0 || !(published > 0)) {
     const words = errorLine(stderr) ?? `exit code ${code ?? signal}`

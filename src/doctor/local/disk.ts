@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, statfsSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import bytes from 'bytes'
+import { attempt } from '../../attempt.js'
 import { networkOf } from '../../signal/network.js'
 import { runChild } from '../child.js'
 import { type Finding, fail, pass, reasonOf, skip, warn } from '../result.js'
@@ -93,30 +94,38 @@ export function parseQuota(line: string): Limit[] {
 
 /** The name of the file system that a path is on, as the kernel lists it: `ext4`, `nfs4`, `fuse.sshfs`. */
 export function kindOf(path: string): string | null {
-  const folder = dirname(nearest(path))
-  let best: { at: string; kind: string } | null = null
-  for (const { at, kind } of mounts()) {
-    const isAbove = at === '/' || folder === at || folder.startsWith(`${at}/`)
-    // A later mount hides an earlier one at the same place.
-    if (isAbove && at.length >= (best?.at.length ?? 0)) best = { at, kind }
-  }
-  return best?.kind ?? null
+  return mountOf(path)?.kind ?? null
 }
 
-function mounts(): { at: string; kind: string }[] {
-  let text: string
-  try {
-    text = readFileSync('/proc/self/mountinfo', 'utf8')
-  } catch {
-    return []
+/** A mounted file system, as the kernel lists it. */
+export interface Mount {
+  readonly at: string
+  readonly kind: string
+  /** `8:1`: the number that the kernel's own lists use; `stat` tells others where a file system has several parts. */
+  readonly device: string
+}
+
+/** Where a path is mounted, with all links resolved; null where the system tells nothing. */
+export function mountOf(path: string): Mount | null {
+  const folder = attempt(() => realpathSync(dirname(nearest(path)))) ?? dirname(nearest(path))
+  let best: Mount | null = null
+  for (const mount of mounts()) {
+    const { at } = mount
+    const isAbove = at === '/' || folder === at || folder.startsWith(`${at}/`)
+    // A later mount hides an earlier one at the same place.
+    if (isAbove && at.length >= (best?.at.length ?? 0)) best = mount
   }
+  return best
+}
+
+function mounts(): Mount[] {
+  const text = attempt(() => readFileSync('/proc/self/mountinfo', 'utf8')) ?? ''
   return text.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ')
-    const at = before
-      .split(' ')[4]
-      ?.replaceAll(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)))
+    const [, , device, , escaped] = before.split(' ')
+    const at = escaped?.replaceAll(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)))
     const kind = after.split(' ')[0]
-    return at && kind ? [{ at, kind }] : []
+    return at && kind && device ? [{ at, kind, device }] : []
   })
 }
 

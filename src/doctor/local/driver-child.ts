@@ -1,16 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { FileSignalError } from '../../errors.js'
 import { loadedDriver } from '../../payload/sqlite/driver.js'
-import { reasonOf } from '../result.js'
+import { wordsOf } from '../result.js'
 import type { DriverReport } from './driver.js'
 
-process.stdout.write(JSON.stringify(report()))
+process.stdout.write(JSON.stringify(report(JSON.parse(process.argv[2] ?? ''))))
 
-/** Opens a file as the store does, writes to it and reads it. */
-function report(): DriverReport {
-  const folder = mkdtempSync(join(tmpdir(), 'file-signal-doctor-'))
+/** Opens a file in `folder` as the store does, writes to it and reads it. */
+function report(folder: string): DriverReport {
   try {
     const file = join(folder, 'probe.sqlite')
     writeFileSync(file, '')
@@ -21,9 +18,6 @@ function report(): DriverReport {
     database.close()
     return { name, version, reason, sqlite: row.sqlite }
   } catch (error) {
-    if (!(error instanceof FileSignalError)) return { error: { message: reasonOf(error), remedy: null } }
-    return { error: { message: reasonOf(error).replace(`; ${error.remedy}.`, ''), remedy: error.remedy } }
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
+    return { error: wordsOf(error) }
   }
 }

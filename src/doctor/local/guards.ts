@@ -4,7 +4,15 @@ import { type Finding, pass, skip, warn } from '../result.js'
 import type { StorePlaces } from './places.js'
 
 /** Names that folders have which web servers serve. */
-const DOCUMENT_ROOTS = ['public_html', 'htdocs', 'httpdocs', 'www', 'html', 'public', 'wwwroot']
+export const DOCUMENT_ROOTS: readonly string[] = [
+  'public_html',
+  'htdocs',
+  'httpdocs',
+  'www',
+  'html',
+  'public',
+  'wwwroot',
+]
 
 /**
  * Whether the folders lie where a web server looks for files, and hold the `.htaccess` that denies them.

@@ -1,5 +1,8 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { basename } from 'node:path'
+import { attempt } from '../../attempt.js'
 import { type Finding, pass, skip } from '../result.js'
+import { mountOf } from './disk.js'
 import type { StorePlaces } from './places.js'
 import { showUser } from './users.js'
 
@@ -8,6 +11,7 @@ export interface Holder {
   readonly pid: number
   /** Null where it may not be asked. */
   readonly uid: number | null
+  /** Program and script, such as `node app.js`. */
   readonly command: string | null
 }
 
@@ -18,8 +22,9 @@ export interface Holder {
 export function findHolders(store: string): Holder[] | null {
   const locks = attempt(() => readFileSync('/proc/locks', 'utf8'))
   if (locks === null) return null
-  const found = new Set(lockHolders(locks, store))
-  for (const pid of processes()) if (hasOpen(pid, store)) found.add(pid)
+  const file = attempt(() => realpathSync(store)) ?? store
+  const found = new Set(lockHolders(locks, lockable(file)))
+  for (const pid of processes()) if (hasOpen(pid, file)) found.add(pid)
   found.delete(process.pid)
   return [...found].sort((a, b) => a - b).map(describe)
 }
@@ -46,15 +51,25 @@ function show({ pid, uid, command }: Holder): string {
   return `process ${pid} of ${who}${command ? ` (${command})` : ''}`
 }
 
-/** A line is: `1: POSIX  ADVISORY  READ 4242 08:01:131 128 128`; SQLite in WAL mode keeps one lock while it is open. */
-function lockHolders(locks: string, store: string): number[] {
-  const inodes = ['', '-wal', '-shm'].flatMap((end) => {
+/** The files of a store as `/proc/locks` names them, `8:1:131`: numbers of files repeat on other file systems. */
+function lockable(store: string): string[] {
+  const device = mountOf(store)?.device
+  return ['', '-wal', '-shm'].flatMap((end) => {
     const stats = attempt(() => statSync(`${store}${end}`))
-    return stats ? [String(stats.ino)] : []
+    return stats && device ? [`${device}:${stats.ino}`] : []
   })
+}
+
+/**
+ * The processes that hold a lock on one of `files`, which are named by decimals, `8:1:131`. A line is
+ * `1: POSIX  ADVISORY  READ 4242 08:01:131 128 128`; SQLite in WAL mode keeps one lock while it is open.
+ */
+export function lockHolders(locks: string, files: readonly string[]): number[] {
   return locks.split('\n').flatMap((line) => {
-    const [, pid, inode] = /\s(\d+)\s+[0-9a-f]+:[0-9a-f]+:(\d+)\s/.exec(line) ?? []
-    return pid && inode && inodes.includes(inode) && Number(pid) > 0 ? [Number(pid)] : []
+    const [, pid, major = '', minor = '', inode] =
+      /\s(\d+)\s+([0-9a-f]+):([0-9a-f]+):(\d+)\s/.exec(line) ?? []
+    const file = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}:${inode}`
+    return Number(pid) > 0 && files.includes(file) ? [Number(pid)] : []
   })
 }
 
@@ -68,15 +83,19 @@ function processes(): number[] {
 }
 
 function describe(pid: number): Holder {
-  const words = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean)) ?? []
-  const command = words.join(' ').slice(0, 80)
-  return { pid, uid: attempt(() => statSync(`/proc/${pid}`).uid), command: command || null }
+  const words = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')) ?? []
+  return { pid, uid: attempt(() => statSync(`/proc/${pid}`).uid), command: nameOf(words) }
 }
 
-function attempt<T>(work: () => T): T | null {
-  try {
-    return work()
-  } catch {
-    return null
-  }
+const SCRIPT = /^[\w./-]+\.(?:[cm]?[jt]s|php|phar|py|rb|pl|sh)$/
+
+/**
+ * `node app.js`: the program and its script. The other words of a command line may be passwords, and what is
+ * found here is printed and passed around. Null where there are no words.
+ */
+export function nameOf([first = '', ...others]: readonly string[]): string | null {
+  // A process that has given itself a title has one word, with spaces.
+  const program = basename(first.split(/[\s:]/)[0] ?? '')
+  const script = others.find((word) => !word.startsWith('-') && SCRIPT.test(word))
+  return [program, script].filter(Boolean).join(' ') || null
 }

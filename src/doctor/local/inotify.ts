@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { attempt } from '../../attempt.js'
 import { codeOf } from '../../errors.js'
 import { type Finding, fail, pass, reasonOf, showTime, skip, warn } from '../result.js'
 import type { StorePlaces } from './places.js'
@@ -139,13 +140,4 @@ function readFolder(path: string): string[] {
 
 function read(path: string): string {
   return attempt(() => readFileSync(path, 'utf8')) ?? ''
-}
-
-/** Processes end while they are looked at. */
-function attempt<T>(work: () => T): T | null {
-  try {
-    return work()
-  } catch {
-    return null
-  }
 }

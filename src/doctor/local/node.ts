@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isVersionBelow } from '../../payload/sqlite/driver-choice.js'
 import { runChild } from '../child.js'
 import { type Finding, fail, pass, skip } from '../result.js'
 
@@ -21,17 +22,16 @@ export async function checkNpm(): Promise<Finding> {
     const why = timedOut ? `no answer within ${NPM_TIME} ms` : (unstarted ?? `exit code ${code}`)
     return skip(`not known: npm cannot be run here (${why}); nothing here needs it to run`)
   }
-  const [major = 0] = parts(version)
-  const note = major >= 12 ? ', which runs install scripts only where they are approved' : ''
+  const note = majorOf(version) >= 12 ? ', which runs install scripts only where they are approved' : ''
   return pass(`npm ${version}${note}`, { version })
 }
 
-/** `20.20.2` against `^20.19 || >=22.12`: the two forms that our package.json uses. */
+/** `20.20.2` against `^20.19 || >=22.12`: the two forms that our package.json uses, of two numbers each. */
 export function satisfies(version: string, range: string): boolean {
   return range.split('||').some((part) => {
     const [, sign = '', least = ''] = /^\s*(\^|>=)\s*([\d.]+)\s*$/.exec(part) ?? []
-    if (sign === '' || compare(parts(version), parts(least)) < 0) return false
-    return sign === '>=' || parts(version)[0] === parts(least)[0]
+    if (sign === '' || isVersionBelow(version, least)) return false
+    return sign === '>=' || majorOf(version) === majorOf(least)
   })
 }
 
@@ -41,14 +41,6 @@ function neededNode(): string {
   return engines.node
 }
 
-function parts(version: string): number[] {
-  return version.split('.').map((part) => Number.parseInt(part, 10))
-}
-
-export function compare(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < 3; i += 1) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return 0
+function majorOf(version: string): number {
+  return Number.parseInt(version, 10)
 }

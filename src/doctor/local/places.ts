@@ -1,6 +1,6 @@
 import { FileSignalError } from '../../errors.js'
 import type { Paths } from '../../paths.js'
-import { type Finding, fail, pass, reasonOf, warn } from '../result.js'
+import { type Finding, fail, pass, warn, wordsOf } from '../result.js'
 
 /** Where an instance with these options keeps its files. */
 export interface StorePlaces {
@@ -34,7 +34,7 @@ export function checkRoot(paths: Paths): Finding {
     )
   } catch (error) {
     if (!(error instanceof FileSignalError)) throw error
-    return fail(reasonOf(error).replace(`; ${error.remedy}.`, ''), error.remedy)
+    return fail(wordsOf(error).words, error.remedy)
   }
 }
 

@@ -1,5 +1,4 @@
-import { createFileSignal } from '../../file-signal.js'
-import type { Making } from './delivery.js'
+import { type Making, openAt } from './open-at.js'
 import type { StorePlaces } from './places.js'
 
 /** What the child is told: where the files are, and what to publish. */
@@ -9,14 +8,7 @@ export interface Publication extends StorePlaces, Making {
 }
 
 const publication = JSON.parse(process.argv[2] ?? '') as Publication
-const events = createFileSignal({
-  root: publication.root ?? process.cwd(),
-  directory: publication.directory,
-  database: publication.store,
-  mode: publication.mode,
-  ...(publication.group === null ? {} : { group: publication.group }),
-  onError: () => {},
-})
+const events = openAt(publication, publication)
 await events.stats()
 const at = performance.timeOrigin + performance.now()
 await events.signal(publication.key, { nonce: publication.nonce }, { event: 'doctor' })

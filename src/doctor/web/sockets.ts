@@ -1,8 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs'
+import { attempt } from '../../attempt.js'
 import { findHolders } from '../local/holders.js'
-
-/** Counts the streams that the app holds; null where that cannot be known at the moment. */
-export type CountStreams = () => Promise<number | null>
 
 /**
  * The sockets of all processes that have the store open, by the kernel's own table. Null where there is no
@@ -21,12 +19,4 @@ export function socketsOfApp(store: string): Set<string> | null {
     }
   }
   return looked ? found : null
-}
-
-function attempt<T>(work: () => T): T | null {
-  try {
-    return work()
-  } catch {
-    return null
-  }
 }
