@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { setInterval as every } from 'node:timers'
 import { expect } from 'chai'
@@ -9,9 +11,20 @@ import {
   doctor,
   type FileSignal,
 } from 'file-signal'
+import { findCulprit } from '../dist/doctor/web/layers.js'
+import { checkStream } from '../dist/doctor/web/stream.js'
+import { parseTarget } from '../dist/doctor/web/target.js'
 import { makeCertificate } from './setup/certificates.js'
 import { runCli } from './setup/cli.js'
-import { answer, type Hostile, serveBuffering, serveHttp, serveRaw, serveTls } from './setup/hostile.js'
+import {
+  answer,
+  type Hostile,
+  serveBuffering,
+  serveHttp,
+  serveHttp2,
+  serveRaw,
+  serveTls,
+} from './setup/hostile.js'
 import { needProgram } from './setup/program.js'
 import { freePort } from './setup/web-server.js'
 import { failure } from './support/failure.js'
@@ -131,9 +144,20 @@ describe('doctor with an address', () => {
     })
 
     it('that it reads another store than the one that is used here', async () => {
-      const { url } = await app()
+      events = createFileSignal({ root, heartbeat: 300 })
+      const handler = events.handler('orders')
+      const asked = new Set<string | undefined>()
+      const { url } = await use(
+        serveHttp((incoming, outgoing) => {
+          asked.add(incoming.url)
+          void handler(incoming, outgoing)
+        }),
+      )
       const other = freshFolder()
       const found = await look(`${url}/orders.sse`, { root: other, local: true, publish: 'orders' })
+      // Where the files of this account lie is nothing that a foreign server has to know.
+      expect(check(found, 'web access')).to.match(/^skip: not asked: the address is not known to read the/)
+      expect([...asked].sort()).to.deep.equal(['/orders.sse', '/orders.sse?mode=short'])
       expect(check(found, 'same store')).to.match(/^warn: the stream reads another store/)
       expect(check(found, 'delay')).to.match(
         /^fail: none of \d events arrived: the address reads another store/,
@@ -338,13 +362,46 @@ describe('doctor with an address', () => {
           ),
         ),
       )
-      const found = await look(`${url}/orders.sse`, { headers: { Cookie: 'session=1' } })
+      const found = await look(`${url}/orders.sse`, { local: true, headers: { Cookie: 'session=1' } })
       expect(check(found, 'redirects')).to.match(
-        /^warn: 1 before the stream, which is at \S+new.sse, on another site/,
+        /^warn: 1 before the stream, which is at \S+new.sse, on another site: .*; the headers given were not sent to localhost:\d+$/,
       )
       expect(found.stream?.streams).to.equal(true)
       expect(new Set(cookies)).to.deep.equal(new Set([undefined]))
+      // The same store, and a server that nobody has named.
+      expect(check(found, 'web access')).to.match(
+        /^skip: not asked: the stream is on another site, localhost/,
+      )
     })
+
+    it('a login at the end of a redirect that the headers given were not sent to', async () => {
+      const login = await use(serveRaw(always(answer('401 Unauthorized', { 'Content-Length': '0' }))))
+      const Location = `http://localhost:${login.port}/orders.sse`
+      const { url } = await use(serveRaw(always(answer('302 Found', { Location, 'Content-Length': '0' }))))
+      const headers = { Cookie: 'session=1' }
+      const found = await look(`${url}/orders.sse`, { headers })
+      expect(check(found, 'answer')).to.match(/; the headers given were not sent to localhost:\d+$/)
+      expect(remedy(found, 'answer')).to.equal(`look at ${Location} itself, if that site may have them`)
+      expect(remedy(await look(`${login.url}/orders.sse`, { headers }), 'answer')).to.include('--header')
+    })
+
+    it('answers with control characters, and hands none of them to the terminal', async () => {
+      const bad = '\x1b]0;owned\x07\x9b31m'
+      const length = { 'Content-Length': '0' }
+      const stream = { 'Content-Type': `text/event-stream;${bad}`, 'Content-Encoding': bad }
+      for (const [text, name, seen] of [
+        [answer('302 Found', { Location: `http://[${bad}`, ...length }), 'redirects', /\\u001b\]0;owned/],
+        [answer('200 OK', { 'Content-Type': bad, ...length }), 'answer', /no event stream/],
+        [answer('200 OK', stream, ': begun\n\n'), 'compression', /\\u001b\]0;owned/],
+      ] as const) {
+        const { url } = await use(serveRaw(always(text)))
+        expect(check(await look(url), name)).to.match(seen)
+        const { stdout } = await runCli(root, ['doctor', url, '--no-local'])
+        expect(stdout)
+          .to.include(name)
+          .and.not.match(/[^\P{Cc}\n]/u)
+      }
+    }).slow(30_000)
 
     it('an HTML page, also one that never ends', async () => {
       const type = { 'Content-Type': 'text/html' }
@@ -448,6 +505,110 @@ describe('doctor with an address', () => {
     })
   })
 
+  it('keeps the headers where a redirect goes over to TLS on the same host', async function () {
+    needProgram(this, 'openssl', 'openssl')
+    events = createFileSignal({ root, heartbeat: 300 })
+    const handler = events.handler('orders', { authorize: ({ headers }) => headers.cookie === 'session=1' })
+    const refuse = (stream: ServerHttp2Stream) => stream.close()
+    const { port } = await use(serveHttp2(makeCertificate('127.0.0.1'), refuse, handler))
+    const Location = `https://127.0.0.1:${port}/orders.sse`
+    const { url } = await use(serveRaw(always(answer('301 Moved', { Location, 'Content-Length': '0' }))))
+    const found = await look(`${url}/orders.sse`, { headers: { Cookie: 'session=1' }, insecure: true })
+    expect(check(found, 'answer')).to.match(/^pass: 200 text\/event-stream/)
+    expect(check(found, 'redirects')).to.not.include('not sent')
+  })
+
+  describe('keeps all other checks', () => {
+    it('where a server ends its HTTP/2 connection in the middle', async function () {
+      needProgram(this, 'openssl', 'openssl')
+      events = createFileSignal({ root, heartbeat: 300 })
+      const { url } = await use(
+        serveHttp2(
+          makeCertificate('127.0.0.1'),
+          (stream) => {
+            stream.respond({ ':status': 200, 'content-type': 'text/event-stream' })
+            stream.session?.goaway()
+            stream.write('event: ready\nid: abcd-1\ndata: {}\n\n')
+          },
+          events.handler('orders'),
+        ),
+      )
+      const found = await look(`${url}/orders.sse`, { insecure: true })
+      expect(check(found, 'http version')).to.match(/^pass: HTTP\/2, its first byte/)
+      expect(check(found, 'six connections')).to.match(
+        /^warn: 1 of 7 streams on one connection, then the server ended it/,
+      )
+      expect(check(found, 'buffering')).to.match(/^pass: none/)
+    })
+
+    it('where the app’s own side cannot be asked any more', async () => {
+      const { url } = await app()
+      let asked = 0
+      const stats = () => {
+        asked += 1
+        return asked > 1 ? Promise.reject(new Error('gone')) : events.stats()
+      }
+      const found = await look(`${url}/orders.sse`, { events: { stats } })
+      expect(check(found, 'leaving')).to.equal('skip: not known: gone')
+      expect(found.stream).to.include({ streams: true, short: true })
+    })
+
+    it('where the store takes nothing more', async () => {
+      const { url } = await app()
+      const publish = () => Promise.reject(new Error('full'))
+      const told: string[] = []
+      const stream = await checkStream({
+        client: { headers: {}, site: new URL(url), insecure: false, until: performance.now() + 30_000 },
+        target: parseTarget(`${url}/orders.sse`),
+        tell: (_group, name, { status, seen }) => told.push(`${name} ${status}: ${seen}`),
+        places: null,
+        epoch: null,
+        publish: { key: 'orders', send: publish },
+        count: null,
+        idle: null,
+        onIdle: () => {},
+      })
+      expect(told).to.include('delay fail: not known: full')
+      expect(stream).to.include({ streams: true, delay: null, short: true })
+    })
+
+    it('where a stream is as busy as any', async () => {
+      const { url } = await use(
+        serveHttp((incoming, outgoing) => {
+          outgoing.writeHead(200, { 'content-type': 'text/event-stream' })
+          outgoing.write('event: ready\nid: abcd-1\ndata: {"heartbeat":60000}\n\n')
+          if (incoming.url?.includes('mode=short')) return outgoing.end()
+          const timer = setTimeout(
+            () => outgoing.write(`:\ndata:1\nat:${Date.now()}\n\n`.repeat(200_000)),
+            1300,
+          )
+          outgoing.on('close', () => clearTimeout(timer))
+        }),
+      )
+      const found = await look(url, { idle: 5000 })
+      expect(check(found, 'idle')).to.match(
+        /^pass: open for 5.0 s, 200000 heartbeats, at most \S+ m?s apart$/,
+      )
+      expect(check(found, 'buffering')).to.match(/^pass: none: what followed the beginning came in time/)
+    })
+  })
+
+  it('advises what docs/servers.md says', () => {
+    const text = readFileSync(new URL('../docs/servers.md', import.meta.url), 'utf8')
+    const way = { accelBuffering: 'arrived', isOurs: true, told: {} } as const
+    const blocks = (['Varnish', 'lighttpd', 'Caddy'] as const).flatMap((layer) =>
+      [null, true].map((plainStreams) => {
+        const culprit = findCulprit({ way: { ...way, layers: [layer] }, encoding: null, plainStreams })
+        return culprit.remedy
+      }),
+    )
+    for (const block of blocks) expect(block).to.match(/docs\/servers\.md/)
+    const named = blocks.flatMap((block) => /copy the block for (\w+)/.exec(block)?.[1] ?? [])
+    expect(named).to.deep.equal(['Varnish', 'Varnish', 'lighttpd', 'lighttpd', 'Caddy'])
+    for (const name of named) expect(text).to.include(`\n## ${name}\n`)
+    expect(text).to.include(/server\.stream-response-body = \d/.exec(blocks.join())?.[0])
+  })
+
   describe('always ends', () => {
     const LONGEST = 20_000
     const cases: [what: string, onSocket: (socket: Socket) => void, name: string, seen: RegExp][] = [
@@ -495,22 +656,30 @@ describe('doctor with an address', () => {
   it('finds a store and a signal file that the web server hands out', async () => {
     events = createFileSignal({ root, heartbeat: 300 })
     const stream = events.handler('orders')
-    const { readFileSync } = await import('node:fs')
+    const asked: (string | undefined)[] = []
     const { url } = await use(
       serveHttp((incoming, outgoing) => {
+        asked.push(incoming.url)
         if (incoming.url?.endsWith('.sse') || incoming.url?.includes('mode'))
           return stream(incoming, outgoing)
         try {
-          outgoing.end(readFileSync(`${root}${incoming.url}`))
+          outgoing.end(readFileSync(incoming.url?.replace(/^\/shop/, root) ?? ''))
         } catch {
           outgoing.writeHead(404).end()
         }
       }),
     )
-    const found = await look(`${url}/orders.sse`, { local: true })
+    const found = await look(`${url}/shop/orders.sse`, { local: true })
     expect(check(found, 'web access')).to.match(
       /^fail: the web server hands out \S+\/data\/sse_payloads.sqlite and \S+\/sse_signals\/events.signal$/,
     )
+    // No folder above the project is named.
+    expect(asked.filter((path) => !path?.includes('orders.sse'))).to.have.members([
+      '/data/sse_payloads.sqlite',
+      '/shop/data/sse_payloads.sqlite',
+      '/tmp/sse_signals/events.signal',
+      '/shop/tmp/sse_signals/events.signal',
+    ])
     expect(remedy(found, 'web access')).to.include('deny both folders')
   })
 

@@ -1,4 +1,5 @@
 import { createServer as createHttp, type RequestListener, request } from 'node:http'
+import { createSecureServer as createHttp2, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createTcp, type Server, type Socket } from 'node:net'
 import { createServer as createTls } from 'node:tls'
 import { listen } from './web-server.js'
@@ -25,6 +26,20 @@ export function serveTls(
 
 export function serveHttp(listener: RequestListener): Promise<Hostile> {
   return start(createHttp(listener), 'http')
+}
+
+/** HTTP/2 for clients that offer it, with each stream as a test wants it, and HTTP/1.1 for others. */
+export function serveHttp2(
+  certificate: { key: string; cert: string },
+  onStream: (stream: ServerHttp2Stream) => void,
+  listener: RequestListener,
+): Promise<Hostile> {
+  const server = createHttp2({ ...certificate, allowHTTP1: true })
+  server.on('stream', onStream)
+  server.on('request', (incoming, outgoing) => {
+    if (incoming.httpVersion === '1.1') listener(incoming as never, outgoing as never)
+  })
+  return start(server, 'https')
 }
 
 /** What a proxy holds back of a stream until its end: all of it, or what follows the first piece, as nginx does. */

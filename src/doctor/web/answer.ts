@@ -52,8 +52,14 @@ const STATUSES: Readonly<Record<number, readonly [what: string, remedy: string]>
   ],
 }
 
-/** Judges status and content type: whether this is an event stream at all. */
-export function checkAnswer({ status, headers, head, text, version }: Exchange): Finding {
+/**
+ * Judges status and content type: whether this is an event stream at all. `withheld` is the address that redirects
+ * have led to, where it did not get the headers that were given; null where there is none.
+ */
+export function checkAnswer(
+  { status, headers, head, text, version }: Exchange,
+  withheld: URL | null,
+): Finding {
   const type = headers['content-type'] ?? ''
   const details = { status, type, version, head }
   if (status !== 200) {
@@ -61,6 +67,13 @@ export function checkAnswer({ status, headers, head, text, version }: Exchange):
       'this is no stream',
       'look at the path, and into the logs',
     ]
+    if (withheld && (status === 401 || status === 403)) {
+      return fail(
+        `status ${status}: ${what}; the headers given were not sent to ${withheld.host}`,
+        `look at ${withheld.href} itself, if that site may have them`,
+        details,
+      )
+    }
     return fail(`status ${status}: ${what}`, remedy, details)
   }
   if (/^text\/event-stream\b/i.test(type)) {

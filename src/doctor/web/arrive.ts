@@ -1,7 +1,7 @@
 import { type Finding, fail, pass, showTime, warn } from '../result.js'
 import { ConnectFault } from './connect-fault.js'
 import { ask, type Client, type Probe } from './probe.js'
-import { parseTarget, type Target } from './target.js'
+import { isSameSite, parseTarget, type Target } from './target.js'
 
 /** Hands on what a check of the address has found. */
 type TellAddress = (name: string, finding: Finding) => void
@@ -26,7 +26,7 @@ export async function arrive(client: Client, target: Target, tell: TellAddress):
     const location = exchange.headers.location
     if (exchange.status === null || !MOVED.includes(exchange.status) || location === undefined) {
       tellConnection(probe, tell)
-      if (way.length > 0) tell('redirects', ofWay(way, next.url))
+      if (way.length > 0) tell('redirects', ofWay(client, way, next.url))
       return probe
     }
     exchange.leave()
@@ -85,13 +85,15 @@ function faultOf(way: readonly URL[], location: string, from: URL): Finding | nu
   return fail(`more than ${MOST_REDIRECTS} redirects, the last to ${to.href}`, remedy, details)
 }
 
-function ofWay(way: readonly URL[], end: URL): Finding {
+function ofWay({ headers, site }: Client, way: readonly URL[], end: URL): Finding {
   const [first] = way as readonly [URL]
   const details = { way: [...way, end].map(({ href }) => href) }
   const foreign = first.origin !== end.origin && first.host !== end.host
   const note = foreign ? ', on another site: a browser needs CORS for it' : ''
+  const withheld = Object.keys(headers).length > 0 && !isSameSite(end, site)
+  const kept = withheld ? `; the headers given were not sent to ${end.host}` : ''
   return warn(
-    `${way.length} before the stream, which is at ${end.href}${note}`,
+    `${way.length} before the stream, which is at ${end.href}${note}${kept}`,
     'use that address in new EventSource(): each reconnection takes the whole way again',
     details,
   )

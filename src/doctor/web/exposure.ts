@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
-import { sep } from 'node:path'
+import { relative, sep } from 'node:path'
+import { DOCUMENT_ROOTS } from '../local/guards.js'
 import type { StorePlaces } from '../local/places.js'
 import { type Finding, fail, pass, skip } from '../result.js'
 import { ConnectFault } from './connect-fault.js'
@@ -7,12 +8,11 @@ import { ask, type Client } from './probe.js'
 import { atPath, type Target } from './target.js'
 
 const TIME = 2500
-/** The document root may be the project, or a folder up to two above it. */
-const DEEPEST = 5
 
 /**
- * Asks the web server for the store and the signal file themselves, at every address that they would have
- * if the project, or a folder above it, were the document root. What counts is what the answer holds.
+ * Asks the app's own web server for the store and the signal file themselves, at the addresses that they would
+ * have if the project, or a folder that is usually served, were the document root. What counts is what the
+ * answer holds. For the account's own server alone: others are not to learn where its files lie.
  */
 export async function checkExposure(client: Client, target: Target, places: StorePlaces): Promise<Finding> {
   const files = [
@@ -20,11 +20,13 @@ export async function checkExposure(client: Client, target: Target, places: Stor
     { path: places.signalFile, is: (text: string) => /^[0-9a-z]{4,32}-\d{1,16}\s/.test(text) },
   ].filter(({ path }) => existsSync(path))
   if (files.length === 0) return skip('not known: neither file is there yet')
-  const answers = await Promise.all(
-    files.flatMap(({ path, is }) =>
-      addressesOf(path).map((address) => look(client, atPath(target, address), is)),
-    ),
+  const asked = files.flatMap(({ path, is }) =>
+    addressesOf(path, places.root, target.url).map((address) => ({ address, is })),
   )
+  if (asked.length === 0) {
+    return skip('not asked: neither file lies in the project, or below a folder that is usually served')
+  }
+  const answers = await Promise.all(asked.map(({ address, is }) => look(client, atPath(target, address), is)))
   const details = { answers }
   const served = answers.filter(({ isOurs }) => isOurs)
   if (served.length > 0) {
@@ -38,15 +40,24 @@ export async function checkExposure(client: Client, target: Target, places: Stor
   return pass(`neither file is handed out (${answers.length} addresses asked: ${statuses})`, details)
 }
 
-/** `/data/x.sqlite`, `/app/data/x.sqlite`, `/public_html/app/data/x.sqlite` of one path. */
-function addressesOf(path: string): string[] {
-  const parts = path.split(sep).filter(Boolean)
-  const names = parts.map(encodeURIComponent)
-  const least = Math.min(2, names.length)
-  return Array.from(
-    { length: Math.min(DEEPEST, names.length) - least + 1 },
-    (_, i) => `/${names.slice(-(least + i)).join('/')}`,
-  )
+/**
+ * `/data/x.sqlite` of a file in the project or below `public_html`, and `/app/data/x.sqlite` where the stream is
+ * `/app/orders.sse`. Each folder in it is the project's own or below a document root: names of the account stay here.
+ */
+function addressesOf(path: string, root: string | null, { pathname }: URL): string[] {
+  const folders = path.split(sep)
+  // Higher up, as in /var/www, lie the sites of many.
+  const served = folders.findLastIndex((name, i) => i > 2 && DOCUMENT_ROOTS.includes(name.toLowerCase()))
+  const below = served < 0 ? [] : [folders.slice(served + 1).join('/')]
+  const own = root !== null && path.startsWith(root + sep) ? [relative(root, path).split(sep).join('/')] : []
+  const above = pathname.split('/').slice(1, -1)
+  const prefixes = ['', ...above.map((_, i) => `${above.slice(0, i + 1).join('/')}/`)]
+  const inProject = own.flatMap((name) => prefixes.map((prefix) => `/${prefix}${encode(name)}`))
+  return [...new Set([...inProject, ...below.map((name) => `/${encode(name)}`)])]
+}
+
+function encode(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
 }
 
 async function look(

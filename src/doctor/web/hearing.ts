@@ -3,6 +3,7 @@ import type { Opening } from './opening.js'
 import { type Client, headersOf, open2, type Probe } from './probe.js'
 import { isReady } from './ready.js'
 import type { Second } from './six.js'
+import { pathOf } from './target.js'
 
 /** What became of events that were published for the diagnosis. */
 export interface Heard {
@@ -41,9 +42,8 @@ async function overHttp2(client: Client, { target }: Probe, send: Publish): Prom
   const session = await open2(client, target)
   if (!session) return null
   try {
-    const stream = session.get(target.url.pathname + target.url.search, headersOf(client, target, {}))
-    await stream.until(isReady, 2500)
-    return await measureDelays(stream, send)
+    const stream = session.get(pathOf(target), headersOf(client, target, {}))
+    return (await stream.until(isReady, 2500)) ? await measureDelays(stream, send) : null
   } finally {
     session.close()
   }

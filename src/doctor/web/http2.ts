@@ -1,5 +1,11 @@
-import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  constants,
+} from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import { reasonOf } from '../result.js'
 import { createExchange, type Exchange, type Headers } from './exchange.js'
 
 /** One HTTP/2 connection, on which several requests share one socket, as a browser's do. */
@@ -23,10 +29,18 @@ function request(
   path: string,
   headers: Readonly<Record<string, string>>,
 ): Exchange {
-  const stream = session.request({
-    ':path': path,
-    ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
-  })
+  let stream: ClientHttp2Stream
+  try {
+    stream = session.request({
+      ':path': path,
+      ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+    })
+  } catch (error) {
+    // After a GOAWAY, or where the connection is gone, there is no stream that could tell.
+    const intake = createExchange(() => {})
+    intake.onEnd('reset', reasonOf(error))
+    return intake.exchange
+  }
   const intake = createExchange(() => stream.close(constants.NGHTTP2_CANCEL))
   stream.on('response', (found) => {
     const list: [string, string][] = Object.entries(found).flatMap(([name, value]) =>

@@ -1,4 +1,4 @@
-import type { Tell } from '../result.js'
+import { safely, type Tell } from '../result.js'
 import type { Exchange } from './exchange.js'
 import { checkIdle, type OnIdle, watchOpen } from './idle.js'
 import type { Opening } from './opening.js'
@@ -33,8 +33,11 @@ export async function waitForLater(
   const { exchange } = probe
   const promised = heartbeatOf(exchange)
   if (idle !== null) {
-    await watchOpen(exchange, idle, onIdle)
-    tell('stream', 'idle', checkIdle(exchange, idle, promised))
+    const watched = async () => {
+      await watchOpen(exchange, idle, onIdle)
+      return checkIdle(exchange, idle, promised)
+    }
+    tell('stream', 'idle', await safely(watched))
   }
   if (came !== 'ready') return null
   if (!isLater(exchange)) {
@@ -52,10 +55,14 @@ function isLater(exchange: Exchange): boolean {
 
 /** On a busy stream a layer that collects 4 KB passes it on again and again: then some events are much later than others. */
 function isInLumps(exchange: Exchange): boolean {
-  const lags = exchange.stream.messages.flatMap(({ at, storedAt }) =>
-    storedAt !== null && at > readyAt(exchange) + APART ? [at - storedAt] : [],
-  )
-  return Math.max(...lags) - Math.min(...lags) > HELD
+  const after = readyAt(exchange) + APART
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const { at, storedAt } of exchange.stream.messages) {
+    if (storedAt === null || at <= after) continue
+    least = Math.min(least, at - storedAt)
+    most = Math.max(most, at - storedAt)
+  }
+  return most - least > HELD
 }
 
 /** `ready` tells after how many milliseconds of silence a heartbeat follows. */

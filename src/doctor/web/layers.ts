@@ -86,7 +86,7 @@ export interface Symptoms {
   readonly plainStreams: boolean | null
 }
 
-const FILES = 'see nginx/ and apache/ of this package'
+const FILES = 'see nginx/, apache/ and docs/servers.md of this package'
 
 /** Names the layer that holds a stream back, by headers alone; what cannot be known is not guessed. */
 export function findCulprit({ way, encoding, plainStreams }: Symptoms): Culprit {
@@ -113,7 +113,7 @@ export function findCulprit({ way, encoding, plainStreams }: Symptoms): Culprit 
     return {
       layer: 'Varnish',
       why: 'Varnish collects a response where do_stream is off or do_gzip is on',
-      remedy: 'pipe streams in vcl_recv: if (req.http.Accept ~ "event-stream") { return (pipe); }',
+      remedy: 'return (pipe) for streams in vcl_recv: copy the block for Varnish from docs/servers.md',
     }
   }
   if (has('Passenger') && !has('nginx')) {
@@ -128,7 +128,7 @@ export function findCulprit({ way, encoding, plainStreams }: Symptoms): Culprit 
     return {
       layer: 'lighttpd',
       why: 'lighttpd collects the whole response unless it is told not to',
-      remedy: 'server.stream-response-body = 1',
+      remedy: 'server.stream-response-body = 2 for streams: copy the block for lighttpd from docs/servers.md',
     }
   }
   if (has('LiteSpeed')) {
@@ -168,6 +168,7 @@ function compressionRemedy(server: Layer | null): string {
   if (server === 'Apache' || server === 'LiteSpeed')
     return 'no compression for streams: copy apache/.htaccess'
   if (server === 'nginx') return 'gzip off and brotli off for streams: copy nginx/proxy.conf'
-  if (server === 'Varnish') return 'no do_gzip for text/event-stream, or return (pipe) for streams'
+  if (server === 'Varnish' || server === 'Caddy' || server === 'lighttpd')
+    return `no compression for streams: copy the block for ${server} from docs/servers.md`
   return 'turn compression off for text/event-stream, in the web server or in the app’s middleware'
 }

@@ -3,7 +3,7 @@ import { type Connected, connect } from './connect.js'
 import type { Exchange } from './exchange.js'
 import { exchange1 } from './http1.js'
 import { type Session2, session2 } from './http2.js'
-import type { Target } from './target.js'
+import { isSameSite, pathOf, type Target } from './target.js'
 
 /** What all requests of one diagnosis share. */
 export interface Client {
@@ -41,10 +41,9 @@ export async function ask(client: Client, target: Target, asking: Asking = {}): 
     insecure: client.insecure,
     until: client.until,
   })
-  const { pathname, search } = target.url
   const exchange = exchange1(connected.socket, {
     method: asking.method ?? 'GET',
-    path: pathname + search,
+    path: pathOf(target),
     headers: { Host: target.url.host, ...headersOf(client, target, asking) },
   })
   return { target, connected, exchange }
@@ -74,6 +73,6 @@ export function headersOf(
     'Accept-Encoding': encoding ?? BROWSER,
     'Cache-Control': 'no-cache',
     ...(lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId }),
-    ...(url.origin === site.origin ? headers : {}),
+    ...(isSameSite(url, site) ? headers : {}),
   }
 }

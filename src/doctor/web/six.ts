@@ -2,7 +2,7 @@ import { type Finding, fail, pass, showTime, skip, warn } from '../result.js'
 import { ConnectFault } from './connect-fault.js'
 import { type Client, headersOf, open2 } from './probe.js'
 import { isReady } from './ready.js'
-import type { Target } from './target.js'
+import { pathOf, type Target, withQuery } from './target.js'
 
 /** What was found out about HTTP/2. */
 export interface Second {
@@ -45,10 +45,9 @@ export async function checkHttpVersion(client: Client, target: Target): Promise<
       http: '1.1',
     }
   }
-  const path = target.url.pathname + target.url.search
   const headers = headersOf(client, target, {})
   try {
-    const first = session.get(path, headers)
+    const first = session.get(pathOf(target), headers)
     const streams = await first.until(isReady, TIME)
     const details = { http2: true, firstByte: first.firstByte, ready: streams }
     const version = streams
@@ -59,7 +58,7 @@ export async function checkHttpVersion(client: Client, target: Target): Promise<
           details,
         )
     const limit = streams
-      ? await crowd(session, path, headers)
+      ? await crowd(session, target, headers)
       : skip('not tried: no stream comes through HTTP/2')
     return { version, limit, streams, http: '2' }
   } finally {
@@ -70,13 +69,13 @@ export async function checkHttpVersion(client: Client, target: Target): Promise<
 /** Opens more streams than Apache has room for, and asks for something ordinary beside them. */
 async function crowd(
   session: NonNullable<Awaited<ReturnType<typeof open2>>>,
-  path: string,
+  target: Target,
   headers: Readonly<Record<string, string>>,
 ): Promise<Finding> {
-  const more = Array.from({ length: STREAMS - 1 }, () => session.get(path, headers))
+  const more = Array.from({ length: STREAMS - 1 }, () => session.get(pathOf(target), headers))
   const opened = await Promise.all(more.map((stream) => stream.until(isReady, TIME)))
   const count = 1 + opened.filter(Boolean).length
-  const beside = session.get(withShort(path), headers)
+  const beside = session.get(pathOf(withQuery(target, 'mode', 'short')), headers)
   const answered = await beside.until(({ status }) => status !== null, TIME)
   const details = { asked: STREAMS, opened: count, beside: answered }
   if (count === STREAMS && answered) {
@@ -85,15 +84,19 @@ async function crowd(
       details,
     )
   }
+  const ended = [...more, beside].find(({ end }) => end?.how === 'reset' || end?.how === 'cut')
+  if (ended) {
+    return warn(
+      `${count} of ${STREAMS} streams on one connection, then the server ended it (${ended.fault ?? ended.end?.how}): a browser opens another for the next tab`,
+      'look at its limits of requests and streams for one connection; share one stream between the tabs of a browser',
+      details,
+    )
+  }
   return warn(
     `${count} of ${STREAMS} streams on one connection${answered ? '' : ', and no request beside them'}: this server freezes a browser with more`,
     'share one stream between the tabs of a browser: Apache serves six requests of a connection at once',
     details,
   )
-}
-
-function withShort(path: string): string {
-  return `${path}${path.includes('?') ? '&' : '?'}mode=short`
 }
 
 function ofHttp1(): Finding {

@@ -1,5 +1,5 @@
 import type { StorePlaces } from '../local/places.js'
-import { type Finding, fail, pass, showTime, type Tell } from '../result.js'
+import { type Finding, fail, guard, pass, safely, showTime, skip, type Tell } from '../result.js'
 import { checkAnswer, checkFirstByte } from './answer.js'
 import { arrive } from './arrive.js'
 import { type Evidence, judge } from './buffering.js'
@@ -16,8 +16,8 @@ import type { Client } from './probe.js'
 import { readyOf } from './ready.js'
 import { checkSameStore } from './same-store.js'
 import { checkShort, type Short } from './short.js'
-import { checkHttpVersion } from './six.js'
-import type { Target } from './target.js'
+import { checkHttpVersion, type Second } from './six.js'
+import { isSameSite, type Target } from './target.js'
 
 /** What is needed to look at the address of a stream. */
 export interface StreamSite {
@@ -74,7 +74,7 @@ export async function checkStream(site: StreamSite): Promise<StreamVerdict | nul
       return null
     }
     try {
-      const answer = judgeAnswer(opening)
+      const answer = judgeAnswer(opening, client)
       tell('address', 'answer', answer)
       return answer.status === 'fail' ? null : await measure(site, opening)
     } finally {
@@ -86,8 +86,10 @@ export async function checkStream(site: StreamSite): Promise<StreamVerdict | nul
 }
 
 /** A web server may answer in the app's place, as our nginx file does: then nothing else can be known. */
-function judgeAnswer({ answer, came, probe }: Opening): Finding {
-  const finding = checkAnswer(answer)
+function judgeAnswer({ answer, came, probe }: Opening, { headers, site }: Client): Finding {
+  const { url } = probe.target
+  const withheld = Object.keys(headers).length > 0 && !isSameSite(url, site) ? url : null
+  const finding = checkAnswer(answer, withheld)
   if (finding.status === 'fail' || came === 'ready' || probe.exchange.end?.how !== 'complete') return finding
   return fail(
     'a stream that ended at once, without "ready": most likely the web server answers while the app is down',
@@ -96,6 +98,7 @@ function judgeAnswer({ answer, came, probe }: Opening): Finding {
   )
 }
 
+/** Each part is guarded: one that throws must not take the others along. */
 async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdict> {
   const { client, tell, publish } = site
   const { probe, answer } = opening
@@ -104,25 +107,33 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
   const encoding = encodingOf(answer.headers)
   const isPlainWanted = opening.plain === null && (opening.came !== 'ready' || encoding !== null)
   const [short, plain] = await Promise.all([
-    checkShort(client, target),
-    isPlainWanted ? asksPlainly(client, target) : opening.plain,
+    guard(() => checkShort(client, target), noShort),
+    isPlainWanted
+      ? guard(
+          () => asksPlainly(client, target),
+          () => null,
+        )
+      : opening.plain,
   ])
-  const second = await checkHttpVersion(client, target)
+  const second = await guard(() => checkHttpVersion(client, target), noSecond)
   tell('address', 'http version', second.version)
   tell('address', 'six connections', second.limit)
   const cursor = readyOf(probe.exchange)?.id ?? short.cursor
   const store = tellSameStore(site, cursor)
-  if (site.places) tell('address', 'web access', await checkExposure(client, target, site.places))
+  if (site.places) tell('address', 'web access', await safely(() => lookForFiles(site, target, store)))
 
   tell('stream', 'layers', ofWay(way))
   tell('stream', 'first byte', checkFirstByte(probe.exchange.firstByte, opening.slow, probe.connected.tcp))
-  const heard = publish ? await publishInto(client, opening, short.cursor, second, publish.send) : null
+  const heard = await hear(site, opening, short, second)
   tell('stream', 'short responses', ofShort(short, heard))
   const mayWrite = heard !== null && (heard.delays?.arrived || heard.short !== null)
   const app = { store, count: site.count, publish: mayWrite && publish ? publish.send : null }
-  tell('stream', 'leaving', await checkLeaving(client, target, app))
+  tell('stream', 'leaving', await safely(() => checkLeaving(client, target, app)))
 
-  const later = await waitForLater(opening, heard?.known ?? false, site)
+  const later = await guard(
+    () => waitForLater(opening, heard?.known ?? false, site),
+    () => null,
+  )
   const evidence: Evidence = {
     came: opening.came,
     shortWorks: short.works,
@@ -157,6 +168,46 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
     short: short.works,
     shortDelay: heard?.short ?? null,
   }
+}
+
+function noShort(finding: Finding): Short {
+  return { works: false, cursor: null, time: null, finding }
+}
+
+function noSecond(version: Finding): Second {
+  return { version, limit: skip('not tried: see "http version"'), streams: null, http: '1.1' }
+}
+
+/** Null where nothing is published, or that failed. */
+async function hear(
+  { client, publish, tell }: StreamSite,
+  opening: Opening,
+  { cursor }: Short,
+  second: Second,
+): Promise<Heard | null> {
+  if (!publish) return null
+  return guard<Heard | null>(
+    () => publishInto(client, opening, cursor, second, publish.send),
+    (unknown) => {
+      tell('stream', 'delay', fail(unknown.seen, unknown.remedy ?? 'see "round trip"'))
+      return null
+    },
+  )
+}
+
+/** Paths of this account are told to its own server alone: it reads the same store, and is the one that was named. */
+function lookForFiles(
+  { client, places }: StreamSite,
+  target: Target,
+  store: string | null,
+): Finding | Promise<Finding> {
+  if (places === null || store === null) {
+    return skip('not asked: the address is not known to read the store that is used here')
+  }
+  if (!isSameSite(target.url, client.site)) {
+    return skip(`not asked: the stream is on another site, ${target.url.host}`, 'give its own address')
+  }
+  return checkExposure(client, target, places)
 }
 
 /** Whether the address is known to read another store than the one that is published to. */

@@ -33,6 +33,17 @@ export function withQuery({ url }: Target, name: string, value: string): Target 
   return parseTarget(changed.href)
 }
 
+/** What a request line names. */
+export function pathOf({ url }: Target): string {
+  return url.pathname + url.search
+}
+
+/** Whether `url` belongs to the site that was named: the same origin, or the same host once it has gone over to TLS. */
+export function isSameSite(url: URL, site: URL): boolean {
+  if (url.origin === site.origin) return true
+  return url.hostname === site.hostname && site.protocol === 'http:' && url.protocol === 'https:'
+}
+
 /** Another path of the same site. */
 export function atPath({ url }: Target, path: string): Target {
   return parseTarget(new URL(path, url).href)
