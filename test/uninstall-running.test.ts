@@ -64,6 +64,15 @@ describe('file-signal uninstall --data beside an app that runs', () => {
     expect(Object.keys(treeOf(root))).to.deep.equal(['.', 'package.json'])
   })
 
+  it('takes what is gone already for deleted', () => {
+    const path = join(createProject(), 'own.sqlite-shm')
+    perform({ kind: 'delete', path, before: null })
+    expect(() => perform({ kind: 'delete', path, before: Buffer.from('edited?') })).to.throw(
+      FileSignalError,
+      /^SETUP_FAILED: ".*own\.sqlite-shm" was changed by another program/,
+    )
+  })
+
   it('puts the guards back where the folder cannot go after all', () => {
     const root = createProject({ 'elsewhere/.htaccess': 'deny', 'elsewhere/.gitignore': '*' })
     // rmdir refuses a link, when the files behind it are gone already.

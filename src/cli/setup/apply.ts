@@ -11,7 +11,6 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
-  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname } from 'node:path'
@@ -103,9 +102,10 @@ function replaceFile({ path, before, after, mode }: Omit<Write, 'kind'>, owner: 
   flush(dirname(path))
 }
 
+/** Whatever it holds may be gone by itself: SQLite and the app delete what lies beside a store. */
 function deleteFile(path: string, before: Buffer | null): void {
   if (before) expectStill(path, before)
-  unlinkSync(path)
+  rmSync(path, { force: before === null })
   flush(dirname(path))
 }
 
@@ -140,7 +140,7 @@ function assertEmptyBut(folder: string, names: readonly string[]): void {
 
 function takeFile(path: string, before: Buffer | null): Snapshot | null {
   const there = before ? expectStill(path, before) : readSnapshot(path)
-  if (there) unlinkSync(path)
+  if (there) rmSync(path, { force: before === null })
   return there
 }
 
