@@ -36,8 +36,10 @@ describe('the browser file that init copies', () => {
   let server: Server
   let address: string
   let complaints: string[]
-  let isDown: boolean
+  /** A status other than 200 is given instead of the stream; no answer to a HEAD for 0. */
+  let status: number
   let asked: IncomingMessage[]
+  let looks: number
 
   before(async function () {
     browser = await startBrowser(needProgram(this, 'chromium', 'chromium'))
@@ -50,14 +52,19 @@ describe('the browser file that init copies', () => {
     events = createFileSignal({ root })
     const stream = events.handler('orders', { retry: 20 })
     const script = readFileSync(join(root, 'public/js/sse-client.js'))
-    isDown = false
+    status = 200
     asked = []
+    looks = 0
     server = createServer((request, response) => {
       if (request.url === '/') return response.setHeader('Content-Type', 'text/html').end(PAGE)
       if (request.url?.startsWith('/js/'))
         return response.setHeader('Content-Type', 'text/javascript').end(script)
-      asked.push(request)
-      return isDown ? response.writeHead(502).end() : void stream(request, response)
+      if (request.method === 'HEAD' && status === 0) return
+      if (request.method === 'HEAD') looks += 1
+      else asked.push(request)
+      return status === 200 || status === 0
+        ? void stream(request, response)
+        : response.writeHead(status).end()
     })
     address = `http://127.0.0.1:${await listen(server)}`
     complaints = []
@@ -109,7 +116,7 @@ describe('the browser file that init copies', () => {
     await open('/orders.sse')
     const seen = await events.signal('orders', 1)
     await until(async () => (await kinds()).includes('message'), 'the event')
-    isDown = true
+    status = 502
     server.closeAllConnections()
     await until(() => asked.length === 2, 'the answer 502')
     await until(
@@ -117,7 +124,7 @@ describe('the browser file that init copies', () => {
       'the browser to give up',
     )
     await events.signal('orders', 2)
-    isDown = false
+    status = 200
     expect(asked).to.have.lengthOf(2)
     await page.clock.runFor(10_000)
     await until(
@@ -133,7 +140,7 @@ describe('the browser file that init copies', () => {
 
   it('stops when it is told to, also while it waits', async () => {
     await open('/orders.sse')
-    isDown = true
+    status = 502
     server.closeAllConnections()
     await until(
       () => page.evaluate(`window.heard.filter(([, state]) => state === 'reconnecting').length === 2`),
@@ -143,5 +150,61 @@ describe('the browser file that init copies', () => {
     await page.clock.runFor(60_000)
     expect(await page.evaluate('window.opened')).to.equal(1)
     expect((await kinds()).at(-1)).to.equal('closed')
+    expect(looks).to.equal(0)
+  })
+
+  /** Lets the longest pause pass, as often as it takes. */
+  const passUntil = (done: () => boolean | Promise<boolean>, what: string) =>
+    until(async () => {
+      await page.clock.runFor(10_000)
+      return done()
+    }, what)
+
+  for (const refusal of [403, 204, 404]) {
+    it(`stops, and says so, where a server that is there answers ${refusal} five times in a row`, async () => {
+      await open('/orders.sse')
+      status = refusal
+      server.closeAllConnections()
+      await passUntil(async () => (await kinds()).includes('closed'), 'the end of patience')
+      // The stream that was open, the browser's own return, and four more.
+      expect(asked.map(({ method }) => method)).to.deep.equal(Array.from({ length: 6 }, () => 'GET'))
+      await page.clock.runFor(120_000)
+      expect(asked).to.have.lengthOf(6)
+      expect((await kinds()).at(-1)).to.equal('closed')
+      expect(await kinds()).not.to.include('end')
+    })
+  }
+
+  it('stops for a key that ended while the page was away', async () => {
+    await open('/orders.sse')
+    await events.signal('orders', 1)
+    await until(async () => (await kinds()).includes('message'), 'the event')
+    status = 502
+    server.closeAllConnections()
+    await passUntil(() => looks > 0, 'a look')
+    await events.end('orders')
+    status = 200
+    await passUntil(async () => (await kinds()).includes('closed'), 'the end')
+    expect((await kinds()).slice(-2)).to.deep.equal(['closed', 'end'])
+  })
+
+  it('comes back where a proxy holds back the look at the server', async () => {
+    await open('/orders.sse')
+    status = 502
+    server.closeAllConnections()
+    await until(() => asked.length === 2, 'the answer 502')
+    status = 0
+    await passUntil(async () => (await kinds()).filter((kind) => kind === 'open').length === 2, 'the stream')
+  })
+
+  it('never gives up while a server is away, and asks for no stream until it is back', async () => {
+    await open('/orders.sse')
+    status = 503
+    server.closeAllConnections()
+    await passUntil(() => looks >= 12, 'a long outage')
+    expect(asked).to.have.lengthOf(2)
+    status = 200
+    await passUntil(async () => (await kinds()).filter((kind) => kind === 'open').length === 2, 'the stream')
+    expect(await kinds()).not.to.include('closed')
   })
 })

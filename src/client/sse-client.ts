@@ -8,12 +8,19 @@ export interface Handlers {
   reset?: () => void
   /** The server has ended what the page listens to. */
   end?: () => void
-  /** `open`, `reconnecting` or `closed`, for a lamp on the page. */
+  /**
+   * `open`, `reconnecting` or `closed`, for a lamp on the page. `closed` that the page has not asked for, and
+   * without `end`: the server answers, and gives no stream, as after a logout.
+   */
   state?: (state: 'open' | 'reconnecting' | 'closed') => void
 }
 
 /** Milliseconds before a stream that the browser gave up is opened again: at least, and at random up to twice that. */
 const PAUSE = 5000
+/** So often in a row a server that is there may refuse a stream. */
+const PATIENCE = 5
+/** Milliseconds that a look at the server may take. */
+const LOOK = 60_000
 
 /**
  * Listens to a stream of file-signal, and returns a function that stops.
@@ -24,19 +31,28 @@ const PAUSE = 5000
  *     </script>
  *
  * The browser reconnects by itself and says where it was, unless an answer is not a stream: a proxy's 502
- * while the app restarts ends an EventSource for good. Then a new one is opened here, from the same place.
+ * while the app restarts ends an EventSource for good. Then a new one is opened here, from the same place, as
+ * soon as the server is back, however long that takes. A server that is back and refuses five times in a row,
+ * within 25 to 50 s, is asked no more: the state is `closed`.
  */
 export function listen(url: string, handlers: Handlers): () => void {
   let source: EventSource
   let timer: ReturnType<typeof setTimeout>
   let lastEventId = ''
+  let refusals = 0
+  let isOver = false
 
   function open(): void {
-    source = new EventSource(lastEventId === '' ? url : withCursor(url, lastEventId))
-    source.onopen = () => handlers.state?.('open')
+    source = new EventSource(address())
+    source.onopen = () => {
+      refusals = 0
+      handlers.state?.('open')
+    }
     source.onerror = () => {
       handlers.state?.('reconnecting')
-      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, PAUSE * (1 + Math.random()))
+      if (source.readyState !== EventSource.CLOSED) return
+      refusals += 1
+      wait()
     }
     source.onmessage = (event) => {
       lastEventId = event.lastEventId
@@ -57,11 +73,31 @@ export function listen(url: string, handlers: Handlers): () => void {
     })
   }
 
+  function wait(): void {
+    timer = setTimeout(goOn, PAUSE * (1 + Math.random()))
+  }
+
+  /** An EventSource tells nobody why it failed: without this a page would give up during a long restart. */
+  async function goOn(): Promise<void> {
+    const isDown = await isAway(address())
+    if (isOver) return
+    if (isDown) {
+      refusals = 0
+      wait()
+    } else if (refusals < PATIENCE) open()
+    else finish()
+  }
+
   function finish(last?: () => void): void {
+    isOver = true
     clearTimeout(timer)
     source.close()
     handlers.state?.('closed')
     last?.()
+  }
+
+  function address(): string {
+    return lastEventId === '' ? url : withCursor(url, lastEventId)
   }
 
   open()
@@ -70,4 +106,21 @@ export function listen(url: string, handlers: Handlers): () => void {
 
 function withCursor(url: string, lastEventId: string): string {
   return `${url}${url.includes('?') ? '&' : '?'}lastEventId=${encodeURIComponent(lastEventId)}`
+}
+
+/**
+ * True where nobody answers, or only to say: not now. HEAD opens no stream, and takes no event from anybody. A
+ * proxy that holds it back says nothing of the server, so false then.
+ */
+async function isAway(url: string): Promise<boolean> {
+  const patience = new AbortController()
+  const timer = setTimeout(() => patience.abort(), LOOK)
+  try {
+    const { status } = await fetch(url, { method: 'HEAD', cache: 'no-store', signal: patience.signal })
+    return status >= 500 || status === 429 || status === 408
+  } catch {
+    return !patience.signal.aborted
+  } finally {
+    clearTimeout(timer)
+  }
 }
