@@ -309,6 +309,73 @@ describe('doctor with an address', () => {
     })
   })
 
+  describe('tells a stream that ends from one that is held back', () => {
+    const CHUNKED = { 'Content-Type': 'text/event-stream', 'Transfer-Encoding': 'chunked' }
+    const READY = 'event: ready\nid: abcd-1\ndata: {"heartbeat":15000}\n\n'
+    const BEGUN = answer('200 OK', CHUNKED, `${READY.length.toString(16)}\r\n${READY}\r\n`)
+
+    it('where its key has ended, which it does not open again', async () => {
+      const { url } = await app(15_000)
+      await events.signal('orders', 'last')
+      await events.end('orders')
+      const found = await look(`${url}/orders.sse`)
+      expect(check(found, 'ending')).to.match(/^warn: the key has ended: the stream sent \[DONE\] and closed/)
+      expect(check(found, 'buffering')).to.match(/^skip: not known: the stream ended before anything was due/)
+      expect(found.stream?.buffered).to.equal(null)
+      const before = (await events.stats()).store.head
+      const published = await look(`${url}/orders.sse`, { publish: 'orders' })
+      expect(check(published, 'delay')).to.match(/^fail: not measured: the key has ended/)
+      expect((await events.stats()).store.head).to.equal(before)
+    })
+
+    it('where its duration is shorter than its heartbeat', async () => {
+      events = createFileSignal({ root, heartbeat: '15s' })
+      const { url } = await use(serveHttp(events.handler('orders', { duration: '2s' })))
+      const found = await look(`${url}/orders.sse`)
+      expect(failed(found)).to.deep.equal([])
+      expect(check(found, 'ending')).to.match(/^warn: ended in good order after \d\.\d s/)
+      expect(found.stream?.buffered).to.equal(null)
+      const watched = await look(`${url}/orders.sse`, { idle: '4s' })
+      expect(check(watched, 'idle')).to.match(/^warn: ended in good order after \d\.\d s/)
+      expect(watched.stream?.buffered).to.equal(null)
+      const published = await look(`${url}/orders.sse`, { publish: 'orders' })
+      expect(check(published, 'delay')).to.match(/^pass: 5 of 5 events/)
+    })
+
+    const cuts: [what: string, onSocket: (socket: Socket) => void, seen: RegExp][] = [
+      ['is cut', (socket) => socket.end(), /^fail: cut off after \d\.\d s$/],
+      ['is reset', (socket) => socket.resetAndDestroy(), /^fail: reset \(ECONNRESET\) after \d\.\d s$/],
+      [
+        'loses its framing',
+        (socket) => void socket.write('zz\r\n'),
+        /^fail: cut off \(its chunks cannot be read\) after \d\.\d s$/,
+      ],
+    ]
+    for (const [what, cut, seen] of cuts) {
+      it(`where it ${what} before a heartbeat is due`, async () => {
+        const { url } = await use(
+          serveRaw((socket) => {
+            socket.on('data', (request: Buffer) => {
+              if (request.includes('mode=short')) {
+                socket.end(answer('204 No Content', {}))
+                return
+              }
+              socket.write(BEGUN)
+              const timer = setTimeout(cut, 1500, socket)
+              socket.on('close', () => clearTimeout(timer))
+            })
+          }),
+        )
+        const found = await look(`${url}/orders.sse`)
+        expect(check(found, 'ending')).to.match(seen)
+        expect(check(found, 'buffering')).to.match(
+          /^skip: not known: the stream ended before anything was due/,
+        )
+        expect(found.ok).to.equal(false)
+      })
+    }
+  })
+
   describe('says in one line of', () => {
     it('a host that does not resolve', async () => {
       const found = await look('http://nothing.invalid/orders.sse')
@@ -622,22 +689,46 @@ describe('doctor with an address', () => {
       [
         'where a stream drips for ever',
         drip(answer('200 OK', { 'Content-Type': 'text/event-stream' }), '.'),
-        'buffering',
-        /^skip: not known: bytes came, and no "ready"/,
+        'answer',
+        /^fail: bytes that are no event stream: they begin with "\.{16}"/,
       ],
       [
         'where a stream floods',
         flood(answer('200 OK', { 'Content-Type': 'text/event-stream' }), `data: ${'x'.repeat(60_000)}\n\n`),
-        'buffering',
-        /^skip: not known: bytes came, and no "ready"/,
+        'answer',
+        /^fail: a stream that cannot be read: more than \d+ bytes came/,
       ],
       [
         'where chunks make no sense',
         always(
           answer('200 OK', { 'Content-Type': 'text/event-stream', 'Transfer-Encoding': 'chunked' }, 'zz\r\n'),
         ),
-        'buffering',
-        /^skip: not known/,
+        'answer',
+        /^fail: a stream that cannot be read: its chunks cannot be read/,
+      ],
+      [
+        'where a compression is none',
+        always(
+          answer(
+            '200 OK',
+            { 'Content-Type': 'text/event-stream', 'Content-Encoding': 'br' },
+            'no brotli at all',
+          ),
+        ),
+        'answer',
+        /^fail: a stream that cannot be read: its Content-Encoding cannot be decoded/,
+      ],
+      [
+        'where a stream is reset at once',
+        (socket) => {
+          socket.on('data', () => {
+            socket.write(answer('200 OK', { 'Content-Type': 'text/event-stream' }, ': hello\n\n'), () =>
+              setTimeout(() => socket.resetAndDestroy(), 50),
+            )
+          })
+        },
+        'answer',
+        /^fail: a stream that (cannot be read: ECONNRESET|was reset)/,
       ],
     ]
     for (const [what, onSocket, name, seen] of cases) {
@@ -647,6 +738,7 @@ describe('doctor with an address', () => {
         const found = await look(url)
         expect(performance.now() - began).to.be.below(LONGEST)
         expect(check(found, name)).to.match(seen)
+        expect(found.ok).to.equal(false)
         // Some requests, each of them left after 16 MiB.
         expect(poured).to.be.below(200 * 1024 * 1024)
       }).slow(LONGEST)

@@ -13,6 +13,8 @@ export interface Evidence {
   readonly delays: Delays | null
   readonly shortDelay: number | null
   readonly later: Later
+  /** Whether the stream ended while events were published into it. */
+  readonly isEnded: boolean
   readonly way: Way
   readonly encoding: string | null
 }
@@ -41,7 +43,7 @@ export function judge(evidence: Evidence): Buffering {
   return { streams, layer, finding: fail(`${seen}: ${why}`, `${remedy}${way}`, { ...details, by: layer }) }
 }
 
-function weigh({ came, delays, later, shortWorks, shortDelay, plainStreams }: Evidence): {
+function weigh({ came, delays, later, isEnded, shortWorks, shortDelay, plainStreams }: Evidence): {
   streams: boolean | null
   seen: string
 } {
@@ -49,11 +51,18 @@ function weigh({ came, delays, later, shortWorks, shortDelay, plainStreams }: Ev
     if (delays.arrived === delays.sent) {
       return { streams: true, seen: `none: ${delays.arrived} of ${delays.sent} events came one by one` }
     }
+    if (isEnded) {
+      return {
+        streams: true,
+        seen: `none: ${delays.arrived} of ${delays.sent} events came before the stream ended`,
+      }
+    }
     return {
       streams: false,
       seen: `${delays.arrived} of ${delays.sent} events came while the stream was open`,
     }
   }
+  if (isEnded || later === 'ended') return { streams: null, seen: 'the stream ended before anything was due' }
   if (delays && shortDelay !== null) {
     return { streams: false, seen: 'events come by short responses, and not by the open stream' }
   }

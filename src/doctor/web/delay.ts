@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { quote } from '../../errors.js'
 import { type Finding, fail, pass, showTime, skip, warn } from '../result.js'
 import type { Exchange } from './exchange.js'
+import type { Heard } from './hearing.js'
 import { ask, type Client } from './probe.js'
 import { newestId } from './ready.js'
 import { type Target, withQuery } from './target.js'
@@ -28,6 +29,7 @@ const SHORT_TIME = 3000
 /** A key with as many events of others is never quiet enough. */
 const TRIES = 3
 const REALTIME = 30
+const ENDS = 'something ends streams within seconds: a short "duration", a restart, a limit'
 
 /** Publishes events and watches them arrive on an open stream. */
 export async function measureDelays(stream: Exchange, publish: Publish): Promise<Delays> {
@@ -100,16 +102,18 @@ export async function measureShort(
   return { sent, delay: null }
 }
 
-/** Judges delays; null where the stream did not even begin. */
-export function checkDelays(delays: Delays | null): Finding {
+/** Judges delays; null where the stream did not even begin. `isEnded`: the server's side has ended it meanwhile. */
+export function checkDelays(delays: Delays | null, isEnded: boolean): Finding {
   if (delays === null)
     return skip('not measured: the stream does not begin while it is open', 'see "buffering"')
   const { sent, arrived, p50, p95, max } = delays
   const details = { sent, arrived, p50, p95, max }
   if (p50 === null || p95 === null || max === null) {
+    if (isEnded) return fail(`none of ${sent} events arrived: the stream ended`, ENDS, details)
     return fail(`none of ${sent} events arrived while the stream was open`, 'see "buffering"', details)
   }
   const seen = `${arrived} of ${sent} events, p50 ${showTime(p50)}, p95 ${showTime(p95)}, longest ${showTime(max)}`
+  if (arrived < sent && isEnded) return warn(`${seen}; then the stream ended`, ENDS, details)
   if (arrived < sent) return fail(`${seen}; the others did not arrive`, 'see "buffering"', details)
   if (p50 <= REALTIME) return pass(seen, details)
   return warn(
@@ -121,9 +125,16 @@ export function checkDelays(delays: Delays | null): Finding {
   )
 }
 
-/** Where nothing came by any way; `sent` is how many events were published, `isOther` that the address reads another store. */
-export function unheard(key: string, sent: number, isOther: boolean): Finding {
+/** Where nothing came by any way; `isOther` tells that the address reads another store. */
+export function unheard(key: string, { sent, ended }: Heard, isOther: boolean): Finding {
   const details = { sent }
+  if (ended === 'done') {
+    return fail(
+      `not measured: the key has ended, and an event would open it again`,
+      'signal the key, or name another stream',
+      details,
+    )
+  }
   if (isOther) {
     return fail(
       `none of ${sent} events arrived: the address reads another store than the one published to`,

@@ -1,4 +1,5 @@
 import { type Finding, fail, pass, showTime, warn } from '../result.js'
+import { checkEnding, howOf, isDone } from './ending.js'
 import type { Exchange } from './exchange.js'
 
 /** Called about once a second while an open stream is watched, with milliseconds. */
@@ -49,27 +50,22 @@ export function checkIdle(stream: Exchange, total: number, heartbeat: number | n
   }
   const silence = end.at - (last ?? 0)
   const seen = `${howOf(stream)} after ${showTime(end.at)}, ${showTime(silence)} after its last byte; ${beats}`
-  if (end.how === 'complete' && silence < 1000) {
-    return warn(seen, 'the app ended it, or its process did: see "duration" in the options', details)
-  }
+  const ended = isDone(stream) ? checkEnding(stream) : null
+  if (ended) return { ...ended, details }
   const [, whose] = USUAL.find(([ms]) => Math.abs(silence - ms) < 1500) ?? []
+  if (end.how === 'complete' && !whose) {
+    return warn(
+      seen,
+      'the app ended it, its process did, or a timeout of a layer in front: see "duration" in the options',
+      details,
+    )
+  }
   const least = Math.floor(silence / 2000)
   return fail(
     `${seen}${whose ? `: the default of ${whose}` : ''}`,
     `raise that timeout for streams, or send heartbeats more often: { heartbeat: '${Math.max(1, least)}s' }`,
     details,
   )
-}
-
-function howOf({ end, fault }: Exchange): string {
-  switch (end?.how) {
-    case 'complete':
-      return 'ended in good order'
-    case 'reset':
-      return `reset${fault ? ` (${fault})` : ''}`
-    default:
-      return 'cut off'
-  }
 }
 
 function gapOf(beats: readonly number[]): string {

@@ -1,11 +1,12 @@
 import { safely, type Tell } from '../result.js'
+import { hasEnded } from './ending.js'
 import type { Exchange } from './exchange.js'
 import { checkIdle, type OnIdle, watchOpen } from './idle.js'
 import type { Opening } from './opening.js'
 import { readyOf } from './ready.js'
 
-/** What became of that which follows the beginning; null: it was not waited for, or none was due. */
-export type Later = 'came' | 'missing' | 'in lumps' | null
+/** What became of that which follows the beginning; null: it was not waited for, or none was due. `ended`: the stream was, before anything was due. */
+export type Later = 'came' | 'missing' | 'in lumps' | 'ended' | null
 
 export interface Waiting {
   readonly idle: number | null
@@ -42,8 +43,12 @@ export async function waitForLater(
   if (came !== 'ready') return null
   if (!isLater(exchange)) {
     const due = readyAt(exchange) + (promised ?? Number.POSITIVE_INFINITY) + GRACE
-    if (isKnown || due > Math.max(LATEST, idle ?? 0)) return null
+    const isEnded = (): boolean => hasEnded(exchange) && (exchange.end?.at ?? due) < due
+    if (isKnown) return null
+    if (isEnded()) return 'ended'
+    if (due > Math.max(LATEST, idle ?? 0)) return null
     await watchOpen(exchange, due, onIdle, isLater)
+    if (isEnded()) return 'ended'
   }
   if (!isLater(exchange)) return 'missing'
   return isInLumps(exchange) ? 'in lumps' : 'came'

@@ -5,6 +5,7 @@ import { arrive } from './arrive.js'
 import { type Evidence, judge } from './buffering.js'
 import { checkDelays, type Delays, type Publish, unheard } from './delay.js'
 import { asksPlainly, checkEncoding, encodingOf } from './encoding.js'
+import { checkBeginning, checkEnding } from './ending.js'
 import { checkExposure } from './exposure.js'
 import { type Heard, publishInto } from './hearing.js'
 import type { OnIdle } from './idle.js'
@@ -90,12 +91,9 @@ function judgeAnswer({ answer, came, probe }: Opening, { headers, site }: Client
   const { url } = probe.target
   const withheld = Object.keys(headers).length > 0 && !isSameSite(url, site) ? url : null
   const finding = checkAnswer(answer, withheld)
-  if (finding.status === 'fail' || came === 'ready' || probe.exchange.end?.how !== 'complete') return finding
-  return fail(
-    'a stream that ended at once, without "ready": most likely the web server answers while the app is down',
-    'start the app, and look into its error log',
-    finding.details,
-  )
+  if (finding.status === 'fail' || came === 'ready') return finding
+  const fault = checkBeginning(probe.exchange)
+  return fault ? { ...fault, details: { ...finding.details, ...fault.details } } : finding
 }
 
 /** Each part is guarded: one that throws must not take the others along. */
@@ -134,6 +132,8 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
     () => waitForLater(opening, heard?.known ?? false, site),
     () => null,
   )
+  const ending = site.idle === null ? checkEnding(probe.exchange) : null
+  if (ending) tell('stream', 'ending', ending)
   const evidence: Evidence = {
     came: opening.came,
     shortWorks: short.works,
@@ -141,6 +141,7 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
     delays: heard?.delays ?? null,
     shortDelay: heard?.short ?? null,
     later,
+    isEnded: heard?.ended === 'early',
     way,
     encoding,
   }
@@ -151,7 +152,9 @@ async function measure(site: StreamSite, opening: Opening): Promise<StreamVerdic
     tell(
       'stream',
       'delay',
-      heard.known ? checkDelays(heard.delays) : unheard(publish.key, heard.sent, isOther(site, cursor)),
+      heard.known
+        ? checkDelays(heard.delays, heard.ended !== null)
+        : unheard(publish.key, heard, isOther(site, cursor)),
     )
   }
   tell('stream', 'buffering', buffering.finding)
