@@ -191,6 +191,24 @@ describe('file-signal init', () => {
         .and.to.include(PANEL)
     })
 
+    it('warns of a block that somebody has moved between the lines of a panel, and still knows it', async () => {
+      const root = createProject({ '.htaccess': PANEL })
+      await init(root)
+      const [block = ''] =
+        /^# BEGIN file-signal[\s\S]*# END file-signal\n/.exec(read(root, '.htaccess')) ?? []
+      const lines = PANEL.split('\n')
+      writeFileSync(join(root, '.htaccess'), `${lines[0]}\n${block}${lines.slice(1).join('\n')}`)
+      const { code, stdout } = await init(root)
+      expect(code).to.equal(0)
+      expect(stdout)
+        .to.match(
+          /^kept +\.htaccess +its block lies between the markers of another program in lines 1 and \d+, which may delete it: move it to the top/m,
+        )
+        .and.to.include('nothing was changed')
+      await runCli(root, ['uninstall', '--yes'])
+      expect(read(root, '.htaccess')).to.equal(PANEL)
+    })
+
     it('knows LiteSpeed by its settings', async () => {
       const root = createProject({ '.htaccess': `${PANEL}SetEnv LSNODE_CONSOLE_LOG console.log\n` })
       expect((await init(root)).stdout).to.match(/^server +litespeed /m)

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { findBlock, renderBlock, withBlock, withoutBlock } from '../dist/cli/setup/block.js'
+import { findBlock, markersAround, renderBlock, withBlock, withoutBlock } from '../dist/cli/setup/block.js'
 
 const BOM = '\xef\xbb\xbf'
 const block = renderBlock('A=1\nB=2\n', '1.2.3')
@@ -65,6 +65,20 @@ describe('a block in a file of the user', () => {
     })
     expect(findBlock('# END file-signal\n')?.state).to.equal('broken')
     expect(findBlock(block + block)).to.deep.include({ state: 'broken', lines: [1, 8] })
+  })
+
+  it('is seen between the markers of a panel, or of another program', () => {
+    const around = (text: string) => {
+      const found = findBlock(text)
+      return found && markersAround(text, found)
+    }
+    const panel = ['# DO NOT REMOVE. CLOUDLINUX PASSENGER CONFIGURATION BEGIN\n', '# DO NOT REMOVE. … END\n']
+    expect(around(`one\n${panel.join(block)}`)).to.deep.equal([2, 7])
+    expect(around(`# BEGIN WordPress\r\n${block}a\r\n# END WordPress`)).to.deep.equal([1, 7])
+    for (const apart of [block, block + panel.join('a\n'), panel.join('a\n') + block]) {
+      expect(around(apart)).to.equal(null)
+    }
+    expect(around(`${panel.join('a\n')}${block}${panel.join('a\n')}`)).to.equal(null)
   })
 
   it('is not found in what only speaks of it', () => {

@@ -93,6 +93,7 @@ describe('file-signal uninstall', () => {
     )
     expect(stdout).to.match(/^kept +public\/js\/sse-client\.js +you have edited it/m)
     expect(stdout).to.match(/^kept +public\/js +holds sse-client\.js$/m)
+    expect(stdout).to.match(/^remove +\.file-signal\.json +what was kept is yours now, the rest is gone$/m)
     expect(Object.keys(treeOf(root))).to.have.members([
       '.',
       '.env',

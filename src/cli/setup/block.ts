@@ -16,6 +16,8 @@ export interface FoundBlock {
 /** Bytes as characters: a file in any encoding keeps what it holds. */
 export const BOM = '\xef\xbb\xbf'
 const MARKER = /(?<=^|^\xef\xbb\xbf)[ \t]*#[ \t]*(BEGIN|END) file-signal(?![\w-]).*$/gm
+/** As in "# BEGIN WordPress" and "# DO NOT REMOVE. CLOUDLINUX PASSENGER CONFIGURATION BEGIN". */
+const OTHER_MARKER = /^[ \t]*#.*?\b(BEGIN|END)\b(?! file-signal).*$/gm
 const CHECKSUM = / sha256:([0-9a-f]{16})\b/
 
 /**
@@ -59,6 +61,21 @@ export function withBlock(text: string, block: string, older: FoundBlock | null,
  */
 export function topOf(text: string): number {
   return text.startsWith(BOM) ? BOM.length : 0
+}
+
+/**
+ * The lines of the markers between which another program, such as a panel, keeps what it writes, where our block
+ * lies between them; else null.
+ */
+export function markersAround(
+  text: string,
+  block: FoundBlock,
+): readonly [first: number, last: number] | null {
+  const others = [...text.matchAll(OTHER_MARKER)]
+  const before = others.filter(({ index }) => index < block.start).at(-1)
+  const after = others.find(({ index }) => index >= block.end)
+  const isBetween = before?.[1] === 'BEGIN' && after?.[1] === 'END'
+  return isBetween ? [lineOf(text, before.index), lineOf(text, after.index)] : null
 }
 
 export function withoutBlock(text: string, block: FoundBlock): string {

@@ -1,4 +1,4 @@
-import { type FoundBlock, findBlock, renderBlock, withBlock, withoutBlock } from './block.js'
+import { type FoundBlock, findBlock, markersAround, renderBlock, withBlock, withoutBlock } from './block.js'
 import { fromRoot } from './environment.js'
 import { type Entry, sha256 } from './manifest.js'
 import { CREATE, entryLike, leftoverOf, type Part, type PartSite } from './part.js'
@@ -38,18 +38,31 @@ export function planBlock(site: PartSite, { path, mode, body: bodyFor, place, is
   const known = entryLike(site, { kind: 'block', path: shown })
   const created = before === null || (found !== null && known?.kind === 'block' && known.created)
   const entry: Entry = { kind: 'block', path: shown, sha256: sha256(Buffer.from(body, 'latin1')), created }
+  const danger = found ? dangerOf(text, found) : null
   if (body === (found?.body ?? '')) {
     const about = found ? 'its block is as it should be' : 'sets all this by itself'
-    return { steps: [...left, createStep('unchanged', path, about)], entries: found ? [entry] : [] }
+    const step = danger ? createStep('kept', path, danger) : createStep('unchanged', path, about)
+    return { steps: [...left, step], entries: found ? [entry] : [] }
   }
   const at = found || body === '' ? 0 : place(text)
   const result = body === '' ? around : withBlock(text, renderBlock(body, site.version), found, at)
   const after = Buffer.from(result, 'latin1')
   const change = { kind: 'write', path, before: before?.bytes ?? null, after, mode } as const
   const question = before ? `Change ${shown} as shown?` : CREATE
-  const about = describe(body, before === null, found, text.slice(0, at).split('\n').length)
+  const about = [
+    describe(body, before === null, found, text.slice(0, at).split('\n').length),
+    ...(danger ? [danger] : []),
+  ].join('; ')
   const step: Step = createStep(before ? 'change' : 'create', path, about, { change, question, isSecret })
   return { steps: [...left, step], entries: [entry] }
+}
+
+/** Why an intact block is not safe where it stands, or null. */
+function dangerOf(text: string, found: FoundBlock): string | null {
+  const around = markersAround(text, found)
+  if (!around) return null
+  const [first, last] = around
+  return `its block lies between the markers of another program in lines ${first} and ${last}, which may delete it: move it to the top of the file`
 }
 
 /** Says where an edited block stands, for whoever is to look at it. */

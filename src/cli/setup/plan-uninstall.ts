@@ -81,7 +81,9 @@ export function planUninstall(site: UninstallSite): Plan {
     return remembered.has(path) || (entry.kind === 'folder' && isAbove) || isInside
   })
   const servers = declined.size === 0 ? [] : stored.servers
-  const plan = { root, steps: [...steps, ...planManifest(root, { ...stored, servers, entries: left })] }
+  const keeps = steps.some(({ action }) => action === 'kept')
+  const manifest = planManifest(root, { ...stored, servers, entries: left }, keeps)
+  const plan = { root, steps: [...steps, ...manifest] }
   assertWritable(plan)
   return plan
 }
@@ -92,13 +94,17 @@ function isPristine(root: string, entry: Entry): boolean {
   return found !== null && sha256(found.bytes) === entry.sha256
 }
 
-/** `left` has the bytes that are on the disk now, and the entries that stay. */
-function planManifest(root: string, left: StoredManifest): Step[] {
+/**
+ * `left` has the bytes that are on the disk now, and the entries that stay; `keeps` says whether the user has been
+ * told of something that stays as his.
+ */
+function planManifest(root: string, left: StoredManifest, keeps: boolean): Step[] {
   const path = manifestPath(root)
   const leftover = leftoverOf(path)
   if (left.entries.length === 0) {
     const change = { kind: 'delete', path, before: left.bytes } as const
-    return [...leftover, createStep('remove', path, 'nothing of ours is left', { change })]
+    const about = keeps ? 'what was kept is yours now, the rest is gone' : 'nothing of ours is left'
+    return [...leftover, createStep('remove', path, about, { change })]
   }
   const about = 'knows what is still there'
   const after = formatManifest(left)
