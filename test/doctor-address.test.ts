@@ -775,6 +775,29 @@ describe('doctor with an address', () => {
     expect(remedy(found, 'web access')).to.include('deny both folders')
   })
 
+  it('keeps passwords and tokens out of what it says of addresses and headers that it refuses', async () => {
+    for (const args of [
+      ['http://user:hunter2@127.0.0.1:99999/x'],
+      ['http://user:hun/ter2@127.0.0.1/'],
+      ['ftp://user:hunter2@example.org/'],
+      ['user:hunter2@example.org/orders.sse'],
+      ['//user:hunter2@example.org/?token=hunter2'],
+      ['/orders.sse?token=hunter2#hunter2'],
+      ['http://user:hunter2@example.org/'],
+      ['--publish', 'http://user:hunter2@127.0.0.1:99999/x'],
+      ['http://localhost/', '--header', 'Cookie hunter2'],
+      ['http://localhost/', '--header', 'Cookie: hunter2\u0001'],
+    ]) {
+      for (const flags of [[], ['--json']]) {
+        const { code, stdout, stderr } = await runCli(root, ['doctor', ...args, ...flags])
+        expect(code, args.join(' ')).to.equal(2)
+        expect(stdout + stderr)
+          .to.include('OPTION_INVALID')
+          .and.not.include('ter2')
+      }
+    }
+  })
+
   it('refuses what is no address, and headers that are none', async () => {
     for (const url of ['orders.sse', 'ftp://example.org/', 'http://me:secret@example.org/', 'https://']) {
       expect((await failure(doctor({ url }))).code).to.equal('OPTION_INVALID')

@@ -412,7 +412,7 @@ describe('doctor', () => {
       [['doctor', 'http://127.0.0.1/', '--idle', 'long'], /OPTION_INVALID: idle is "long"/],
       [
         ['doctor', 'http://127.0.0.1/', '--header', 'Cookie'],
-        /OPTION_INVALID: --header "Cookie" is no header/,
+        /OPTION_INVALID: --header number 1, of 6 characters, is no header/,
       ],
       [['doctor', 'http://127.0.0.1/', '--publish', 'a\nb'], /KEY_INVALID/],
     ]

@@ -89,12 +89,16 @@ function toOptions(argument: string | undefined, given: Given): DoctorOptions {
   }
 }
 
+/** A line may hold a cookie, so none is repeated in a message. */
 function toHeaders(lines: readonly string[]): Record<string, string> {
   return Object.fromEntries(
-    lines.map((line) => {
+    lines.map((line, i) => {
       const [, name, value] = /^([^:\s]+):\s*(.*)$/.exec(line) ?? []
       if (name !== undefined && value !== undefined) return [name, value]
-      throw usageError(`--header ${JSON.stringify(line)} is no header`, 'write it as "Name: value"')
+      throw usageError(
+        `--header number ${i + 1}, of ${line.length} characters, is no header`,
+        'write it as "Name: value"',
+      )
     }),
   )
 }

@@ -86,9 +86,13 @@ export function validateDoctor(options: DoctorOptions): DoctorSettings {
 function checkHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const [name, value] of Object.entries(headers)) {
     if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)) continue
-    throw new FileSignalError('OPTION_INVALID', `header ${quote(name)} is ${quote(value)}`, {
-      remedy: 'use a name and one line of text, such as "Cookie: session=abc"',
-    })
+    throw new FileSignalError(
+      'OPTION_INVALID',
+      `header ${quote(name)}, or its value of ${String(value).length} characters, is none that can be sent`,
+      {
+        remedy: 'use a name and one line of text, such as "Cookie: session=abc"',
+      },
+    )
   }
   return headers
 }

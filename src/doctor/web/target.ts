@@ -14,10 +14,10 @@ const REMEDY = 'give the whole address of a stream, such as https://example.org/
 /** Reads the address of a stream. Throws OPTION_INVALID for anything but http: and https:. */
 export function parseTarget(text: string, base?: URL): Target {
   // URL.parse() came with Node 22.
-  if (!URL.canParse(text, base?.href)) throw invalid(`url ${quote(text)} is no address`)
+  if (!URL.canParse(text, base?.href)) throw invalid(`url ${quote(withoutSecrets(text))} is no address`)
   const url = new URL(text, base)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw invalid(`url ${quote(text)} is not of http: or https:`)
+    throw invalid(`url ${quote(withoutSecrets(text))} is not of http: or https:`)
   }
   if (url.username || url.password) throw invalid('the url holds a password')
   url.hash = ''
@@ -47,6 +47,11 @@ export function isSameSite(url: URL, site: URL): boolean {
 /** Another path of the same site. */
 export function atPath({ url }: Target, path: string): Target {
   return parseTarget(new URL(path, url).href)
+}
+
+/** What could not be read as an address may hold a password or a token all the same, and logs keep what is shown. */
+function withoutSecrets(text: string): string {
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/|\/\/)?.*@/is, '$1…@').replace(/[?#].*$/s, '?…')
 }
 
 function invalid(what: string): FileSignalError {
