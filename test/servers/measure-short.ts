@@ -11,6 +11,8 @@ export interface ShortDelivery {
   readonly delays: readonly number[]
   /** Events that were published between two requests, and came with the next one. */
   readonly missed: number
+  /** Whether all of them came in order and once each. */
+  readonly inOrder: boolean
   /** How long the request without a cursor took. */
   readonly first: number
 }
@@ -34,25 +36,31 @@ export async function measureShort(running: RunningCell, publisher: Publisher): 
 
   let cursor = opening.lastId
   const delays: number[] = []
+  const seen: number[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
     const held = ask(cursor)
     await until(async () => (await running.openStreams(key)) === 1, 'the app to hold the request')
     await publisher.once(running.root, key)
     await until(() => held.isOver, `the end of a short response; ${tell(held)}`)
-    for (const { delay } of held.events) delays.push(delay)
+    for (const { delay, i } of held.events) {
+      delays.push(delay)
+      seen.push(i)
+    }
     cursor = held.lastId ?? cursor
   }
   for (let n = 0; n < MISSED; n += 1) await publisher.once(running.root, key)
   const after = ask(cursor)
   await until(() => after.isOver, `what was missed; ${tell(after)}`)
-  return { delays, missed: after.events.length, first }
+  for (const { i } of after.events) seen.push(i)
+  return { delays, missed: after.events.length, inOrder: seen.every((i, place) => i === place), first }
 }
 
 /** What is wrong with short responses through a cell; null where nothing is. */
-export function shortFaultOf({ delays, missed }: ShortDelivery): Fault | null {
+export function shortFaultOf({ delays, missed, inOrder }: ShortDelivery): Fault | null {
   if (delays.length !== ROUNDS) return wrong(`${delays.length} of ${ROUNDS} events came`)
   if (missed !== MISSED)
     return wrong(`${missed} of ${MISSED} events came that were published between two requests`)
+  if (!inOrder) return wrong('events came, not each once and in order')
   const worst = Math.max(...delays)
   return worst <= LIMITS.short
     ? null
