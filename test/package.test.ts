@@ -13,15 +13,15 @@ import { until } from './support/wait.js'
 const here = dirname(dirname(fileURLToPath(import.meta.url)))
 const readme = readFileSync(join(here, 'README.md'), 'utf8')
 
-/** A project of its own that has installed file-signal. */
-function project(files: Record<string, string> = {}): string {
+/** A project of its own that has installed file-signal. `npm init` writes the type "commonjs". */
+function project(files: Record<string, string> = {}, type = 'module'): string {
   const root = freshFolder()
   mkdirSync(join(root, 'node_modules/@koa'), { recursive: true })
   symlinkSync(here, join(root, 'node_modules/file-signal'))
   for (const name of ['koa', '@koa/router']) {
     symlinkSync(join(here, 'node_modules', name), join(root, 'node_modules', name))
   }
-  writeFileSync(join(root, 'package.json'), '{"name":"an-app","type":"module"}')
+  writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'an-app', type }))
   for (const [name, text] of Object.entries(files)) writeFileSync(join(root, name), text)
   return root
 }
@@ -35,12 +35,12 @@ describe('the package', () => {
     })
 
     it('has a server and a publisher that work as they stand', async () => {
-      const [server, publisher] = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(
-        ([, code]) => code as string,
-      )
-      const root = project({ 'server.js': server as string, 'job.js': publisher as string })
+      const named = /^A [^\n]*`([\w-]+\.\w+)`.*\n\n```js\n([\s\S]*?)```/gm
+      const files = [...readme.matchAll(named)].map(([, name, code]) => [name as string, code as string])
+      const root = project(Object.fromEntries(files), 'commonjs')
+      const [[server], [publisher]] = files as [[string], [string]]
       const port = await freePort()
-      const child = spawn(process.execPath, ['server.js'], {
+      const child = spawn(process.execPath, [server], {
         cwd: root,
         env: { ...process.env, PORT: String(port) },
         stdio: 'inherit',
@@ -49,7 +49,7 @@ describe('the package', () => {
       let client: Client | null = null
       try {
         client = await until(() => stream(`http://127.0.0.1:${port}/orders.sse`), 'the server', 10_000)
-        execFileSync(process.execPath, [join(root, 'job.js')], { cwd: '/' })
+        execFileSync(process.execPath, [join(root, publisher)], { cwd: '/' })
         await until(() => client?.payloads().length === 1, 'the order')
         expect(client.payloads()).to.deep.equal([{ id: 7, total: 12.5 }])
       } finally {
