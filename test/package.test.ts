@@ -35,7 +35,7 @@ describe('the package', () => {
     })
 
     it('has a server and a publisher that work as they stand', async () => {
-      const named = /^A [^\n]*`([\w-]+\.\w+)`.*\n\n```js\n([\s\S]*?)```/gm
+      const named = /^A [^\n`]*`([\w-]+\.\w+)`.*\n\n```js\n([\s\S]*?)```/gm
       const files = [...readme.matchAll(named)].map(([, name, code]) => [name as string, code as string])
       const root = project(Object.fromEntries(files), 'commonjs')
       const [[server], [publisher]] = files as [[string], [string]]
