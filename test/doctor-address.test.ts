@@ -562,6 +562,16 @@ describe('doctor with an address', () => {
       expect(check(found, 'certificate')).to.equal('fail: the certificate has expired (CERT_HAS_EXPIRED)')
     })
 
+    it('nothing, where the server speaks HTTP/2 alone', async () => {
+      const certificate = makeCertificate('127.0.0.1')
+      const { url } = await use(serveTls({ ...certificate, ALPNProtocols: ['h2'] }, () => {}))
+      const found = await trusting(certificate.file, url)
+      expect(check(found, 'http version')).to.match(
+        /^fail: port \d+ refuses HTTP\/1.1, so it most likely speaks HTTP\/2/,
+      )
+      expect(found.checks.map(({ name }) => name)).not.to.include('certificate')
+    })
+
     it('that it is for another name', async () => {
       const certificate = makeCertificate('example.org')
       const { url } = await use(serveTls(certificate, () => {}))
@@ -684,7 +694,16 @@ describe('doctor with an address', () => {
         'where headers drip for ever',
         drip('HTTP/1.1 200 OK\r\n', 'X'),
         'answer',
-        /^fail: no answer: no byte within|^fail: no answer/,
+        /^fail: no answer: no complete headers within/,
+      ],
+      [
+        'where early hints come for ever',
+        (socket) => {
+          const timer = every(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), 50)
+          socket.on('close', () => clearInterval(timer))
+        },
+        'answer',
+        /^fail: no answer: no complete headers within/,
       ],
       [
         'where a stream drips for ever',

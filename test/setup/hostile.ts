@@ -18,7 +18,7 @@ export function serveRaw(onSocket: (socket: Socket) => void): Promise<Hostile> {
 
 /** The same behind TLS. */
 export function serveTls(
-  certificate: { key: string; cert: string },
+  certificate: { key: string; cert: string; ALPNProtocols?: string[] },
   onSocket: (socket: Socket) => void,
 ): Promise<Hostile> {
   return start(createTls(certificate, onSocket), 'https')

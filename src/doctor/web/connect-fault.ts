@@ -4,7 +4,7 @@ import { reasonOf } from '../result.js'
 /** Why there is no connection: at which step, the system's code, and words for it. */
 export class ConnectFault extends Error {
   constructor(
-    readonly step: 'name' | 'connection' | 'certificate',
+    readonly step: 'name' | 'connection' | 'certificate' | 'http version',
     readonly code: string,
     message: string,
     readonly remedy: string,
@@ -19,6 +19,14 @@ const ISSUE = 'have one issued by an authority that browsers know (most panels: 
 /** What a failed TLS handshake means. */
 export function tlsFault(error: Error, host: string, port: number): ConnectFault {
   const code = codeOf(error)
+  if (/NO_APPLICATION_PROTOCOL/.test(code)) {
+    return new ConnectFault(
+      'http version',
+      code,
+      `port ${port} refuses HTTP/1.1, so it most likely speaks HTTP/2 alone, which doctor cannot look at`,
+      'let the web server offer HTTP/1.1 too, or look at the server behind it: proxies and health checks speak HTTP/1.1',
+    )
+  }
   const known: Readonly<Record<string, readonly [what: string, remedy: string]>> = {
     CERT_HAS_EXPIRED: ['the certificate has expired', RENEW],
     CERT_NOT_YET_VALID: ['the certificate is not valid yet', 'look at the clocks of both machines'],

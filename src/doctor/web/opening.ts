@@ -40,8 +40,9 @@ export async function openStream(client: Client, first: Probe): Promise<Opening 
   // An app that had to be started answers all of them now.
   if (exchange.status !== null) return opened(first)
   if (alive) return openAgain(client, first, alive)
+  const what = exchange.firstByte === null ? 'no byte' : 'no complete headers'
   return fail(
-    `no answer: no byte within ${Math.round(exchange.now())} ms, and none to a HEAD or a short request either`,
+    `no answer: ${what} within ${Math.round(exchange.now())} ms, and none to a HEAD or a short request either`,
     'the app hangs, is being started, or waits for a free worker: look into the logs and the process limits',
   )
 }
