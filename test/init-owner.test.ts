@@ -1,8 +1,8 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { runCli } from './setup/cli.js'
-import { createProject, treeOf } from './setup/project.js'
+import { createProject, timedTreeOf, treeOf } from './setup/project.js'
 import { noSecondUser, run } from './support/child.js'
 import { skip } from './support/skip.js'
 
@@ -63,6 +63,22 @@ describe('file-signal init, run by root in the project of another user', () => {
     expect([app.code, app.stdout, app.stderr]).to.deep.equal([0, 'ready\npublished 1\n', ''])
     expect(treeOf(root)['.env']).to.match(/^600 /)
     expect(lstatSync(join(root, '.env')).uid).to.equal(USER)
+  })
+
+  it('gives away nothing outside that the manifest alone names', async () => {
+    expect((await runCli(root, ['init', '--yes'])).code).to.equal(0)
+    const manifest = join(root, '.file-signal.json')
+    const told = { ...JSON.parse(readFileSync(manifest, 'utf8')), database: '../system/app.d/own.sqlite' }
+    writeFileSync(manifest, JSON.stringify(told))
+    const before = timedTreeOf(dirname(root))
+    const refused = await runCli(root, ['init', '--yes'])
+    expect(refused.code).to.equal(1)
+    expect(refused.stderr).to.match(
+      /^SETUP_FAILED: ".*system" lies outside the root, and \.file-signal\.json alone/,
+    )
+    expect(timedTreeOf(dirname(root))).to.deep.equal(before)
+    const named = await runCli(root, ['init', '--yes', '--database', '../system/app.d/own.sqlite'])
+    expect([named.code, named.stderr]).to.deep.equal([0, ''])
   })
 
   it('keeps the group that a folder hands down', async () => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { run, type Session } from './session.js'
 import { carryOut, type Leave } from './setup/carry-out.js'
@@ -6,7 +7,8 @@ import { nextSteps } from './setup/next-steps.js'
 import { ownerOfNew } from './setup/owner.js'
 import { packageVersion } from './setup/packaged.js'
 import { planInit } from './setup/plan-init.js'
-import { decide, findProject, type Wish } from './setup/project.js'
+import { decide, findProject, listNamed, type Wish } from './setup/project.js'
+import { assertWithinReach } from './setup/reach.js'
 import { SERVERS, type Server } from './setup/server.js'
 import { listWanted } from './setup/wanted.js'
 
@@ -64,7 +66,12 @@ async function init(session: Session, options: Options): Promise<void> {
       directory: fromRoot(root, places.directory),
       database: fromRoot(root, places.database),
     }
-    return planInit({ root, wanted: listWanted(intent), stored: project.stored, settings, version, declined })
+    const wanted = listWanted(intent)
+    const touched = wanted.filter(({ kind, path }) => kind !== 'folder' || !existsSync(path))
+    const paths = touched.map(({ path }) => path)
+    // Root gives away what it makes: the manifest, which is that user's, must not choose where.
+    if (owner) assertWithinReach(root, paths, listNamed(given, wish.web))
+    return planInit({ root, wanted, stored: project.stored, settings, version, declined })
   })
   if (!isDone) return
   const next = nextSteps(root, servers)
