@@ -794,6 +794,30 @@ describe('doctor with an address', () => {
     expect(remedy(found, 'web access')).to.include('deny both folders')
   })
 
+  it('finds them also where there is no stream, by the names that every project has alone', async () => {
+    const { readFileSync } = await import('node:fs')
+    const asked: string[] = []
+    const { url } = await use(
+      serveHttp((incoming, outgoing) => {
+        asked.push(incoming.url ?? '')
+        try {
+          outgoing.end(readFileSync(`${root}${incoming.url}`))
+        } catch {
+          outgoing.writeHead(503).end()
+        }
+      }),
+    )
+    const found = await look(`${url}/orders.sse`, { local: true })
+    expect(check(found, 'answer')).to.match(/^fail: status 503/)
+    expect(check(found, 'web access')).to.match(
+      /^fail: the web server hands out \S+\/data\/sse_payloads.sqlite and \S+\/sse_signals\/events.signal$/,
+    )
+    asked.length = 0
+    const own = await look(`${url}/orders.sse`, { local: true, database: 'of-a-client/orders.sqlite' })
+    expect(check(own, 'web access')).to.match(/^skip: not asked/)
+    expect(asked).to.deep.equal(['/orders.sse'])
+  })
+
   it('keeps passwords and tokens out of what it says of addresses and headers that it refuses', async () => {
     for (const args of [
       ['http://user:hunter2@127.0.0.1:99999/x'],

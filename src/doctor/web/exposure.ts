@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { relative, sep } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { DOCUMENT_ROOTS } from '../local/guards.js'
 import type { StorePlaces } from '../local/places.js'
 import { type Finding, fail, pass, skip } from '../result.js'
@@ -8,6 +8,8 @@ import { ask, type Client } from './probe.js'
 import { atPath, type Target } from './target.js'
 
 const TIME = 2500
+/** The defaults of `database` and `directory`, with the file that stands there. */
+const USUAL = [join('data', 'sse_payloads.sqlite'), join('tmp', 'sse_signals', 'events.signal')]
 
 /**
  * Asks the app's own web server for the store and the signal file themselves, at the addresses that they would
@@ -38,6 +40,12 @@ export async function checkExposure(client: Client, target: Target, places: Stor
   }
   const statuses = [...new Set(answers.map(({ status }) => status ?? 'no answer'))].join(', ')
   return pass(`neither file is handed out (${answers.length} addresses asked: ${statuses})`, details)
+}
+
+/** Whether both lie where every project has them by default: their names tell nobody anything. */
+export function areUsual({ root, store, signalFile }: StorePlaces): boolean {
+  if (root === null) return false
+  return [store, signalFile].every((path, i) => relative(root, path) === USUAL[i])
 }
 
 /**

@@ -6,7 +6,7 @@ import { type Evidence, judge } from './buffering.js'
 import { checkDelays, type Delays, type Publish, unheard } from './delay.js'
 import { asksPlainly, checkEncoding, encodingOf } from './encoding.js'
 import { checkBeginning, checkEnding } from './ending.js'
-import { checkExposure } from './exposure.js'
+import { areUsual, checkExposure } from './exposure.js'
 import { type Heard, publishInto } from './hearing.js'
 import type { OnIdle } from './idle.js'
 import { waitForLater } from './later.js'
@@ -72,12 +72,15 @@ export async function checkStream(site: StreamSite): Promise<StreamVerdict | nul
     const opening = await openStream(client, first)
     if (isFinding(opening)) {
       tell('address', 'answer', opening)
+      await tellFiles(site, first.target)
       return null
     }
     try {
       const answer = judgeAnswer(opening, client)
       tell('address', 'answer', answer)
-      return answer.status === 'fail' ? null : await measure(site, opening)
+      if (answer.status !== 'fail') return await measure(site, opening)
+      await tellFiles(site, opening.probe.target)
+      return null
     } finally {
       opening.probe.exchange.leave()
     }
@@ -196,6 +199,14 @@ async function hear(
       return null
     },
   )
+}
+
+/** Where there is no stream its store is not known: then the names that every project has are asked for, and no others. */
+async function tellFiles(site: StreamSite, target: Target): Promise<void> {
+  const { places, tell } = site
+  if (places === null) return
+  const store = areUsual(places) ? places.store : null
+  tell('address', 'web access', await safely(() => lookForFiles(site, target, store)))
 }
 
 /** Paths of this account are told to its own server alone: it reads the same store, and is the one that was named. */
