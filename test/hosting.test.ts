@@ -36,7 +36,7 @@ describe('docs/hosting.md', function () {
     const root = makeProject()
     writeFileSync(join(root, 'package.json'), '{"name":"app","type":"module"}')
     const readme = readFileSync(join(HERE, 'README.md'), 'utf8')
-    const [, server = ''] = /A server that streams:\n\n```js\n([\s\S]*?)```/.exec(readme) ?? []
+    const [, server = ''] = /A server that streams.*:\n\n```js\n([\s\S]*?)```/.exec(readme) ?? []
     writeFileSync(join(root, 'server.js'), server)
     // Step 2: what the unit says.
     const [unit = ''] = blocks('A VPS with nginx', 'ini')
