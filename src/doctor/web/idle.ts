@@ -63,7 +63,7 @@ export function checkIdle(stream: Exchange, total: number, heartbeat: number | n
   const least = Math.floor(silence / 2000)
   return fail(
     `${seen}${whose ? `: the default of ${whose}` : ''}`,
-    `raise that timeout for streams, or send heartbeats more often: { heartbeat: '${Math.max(1, least)}s' }`,
+    `${whose ? 'raise that timeout' : 'look whether the app stopped; else raise the timeout in front of it'} for streams, or send heartbeats more often: { heartbeat: '${Math.max(1, least)}s' }`,
     details,
   )
 }
