@@ -3,13 +3,13 @@ import { createServer, type Server } from 'node:http'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { createFileSignal, type FileSignal } from 'file-signal'
-import { DEFLATE_ALL, startApache } from './servers/apache.js'
+import { DEFLATE_ALL, EVERYTHING, startApache } from './servers/apache.js'
 import { needLayer } from './servers/need-servers.js'
 import { HOSTILE_NGINX, startNginx } from './servers/nginx.js'
 import type { ServerProcess } from './servers/process.js'
 import { runCli } from './setup/cli.js'
 import { createProject } from './setup/project.js'
-import { get, listen } from './setup/web-server.js'
+import { freePort, get, listen } from './setup/web-server.js'
 
 describe('what init writes, under real servers', () => {
   let root: string
@@ -74,6 +74,23 @@ describe('what init writes, under real servers', () => {
     server = await startApache({ server: `${DEFLATE_ALL}\nInclude ${root}/apache/file-signal.conf` })
     await expectStream()
   })
+
+  for (const by of ['.htaccess', 'the file for its virtual host']) {
+    it(`Apache answers streams with an empty one while the app is down, by ${by}`, async function () {
+      needLayer(this, 'Apache')
+      await runCli(root, ['init', '--yes', '--server', 'apache', '--port', String(await freePort())])
+      const isBlock = by === '.htaccess'
+      if (!isBlock) writeFileSync(join(root, '.htaccess'), '')
+      server = await startApache({
+        site: root,
+        server: isBlock ? '' : `Include ${root}/apache/file-signal.conf`,
+        modules: [...EVERYTHING, 'asis'],
+      })
+      const answer = await get(server.port, '/orders.sse')
+      expect([answer.status, answer.headers['content-type']]).to.deep.equal([200, 'text/event-stream'])
+      expect((await get(server.port, '/page.own')).status).to.equal(200)
+    })
+  }
 
   it('nginx takes the file for its server block', async function () {
     needLayer(this, 'nginx')

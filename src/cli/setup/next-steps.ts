@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { SERVER_SETUPS, type Server } from './server.js'
+import { quoted, SERVER_SETUPS, type Server } from './server.js'
 
 /** What is left to the user: the server, the app, and a look at whether it works. */
 export function nextSteps(root: string, servers: readonly Server[]): string[] {
@@ -14,9 +14,4 @@ export function nextSteps(root: string, servers: readonly Server[]): string[] {
     'see whether it works: npx file-signal doctor https://YOUR-SITE/orders.sse',
   ]
   return lines
-}
-
-/** nginx and Apache end a word at a blank, and both know these two escapes. */
-function quoted(path: string): string {
-  return `"${path.replace(/["\\]/g, '\\$&')}"`
 }

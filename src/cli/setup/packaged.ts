@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 export type Packaged =
   | 'apache/.htaccess'
   | 'apache/proxy.htaccess'
+  | 'apache/restarting.asis'
   | 'apache/vhost.conf'
   | 'nginx/passenger.conf'
   | 'nginx/proxy.conf'

@@ -14,6 +14,9 @@ export interface ServerSetup {
   readonly next: string
 }
 
+/** What Apache answers while the app restarts. */
+export const RESTARTING = 'apache/restarting.asis'
+
 export const SERVER_SETUPS: Readonly<Record<Server, ServerSetup>> = Object.freeze({
   nginx: {
     htaccess: false,
@@ -22,7 +25,10 @@ export const SERVER_SETUPS: Readonly<Record<Server, ServerSetup>> = Object.freez
   },
   apache: {
     htaccess: true,
-    copies: [['apache/vhost.conf', 'apache/file-signal.conf']],
+    copies: [
+      ['apache/vhost.conf', 'apache/file-signal.conf'],
+      [RESTARTING, RESTARTING],
+    ],
     next: 'Apache reads .htaccess by itself; in front of a port put this line into the VirtualHost: Include {apache/file-signal.conf}',
   },
   litespeed: {
@@ -63,4 +69,9 @@ export function detectServer(
 
 export function isServer(value: unknown): value is Server {
   return SERVERS.some((name) => name === value)
+}
+
+/** nginx and Apache end a word at a blank, and both know these two escapes. */
+export function quoted(path: string): string {
+  return `"${path.replace(/["\\]/g, '\\$&')}"`
 }

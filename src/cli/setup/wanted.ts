@@ -1,11 +1,11 @@
-import { dirname, join, parse, relative, sep } from 'node:path'
+import { basename, dirname, join, parse, relative, sep } from 'node:path'
 import { FOLDER_GUARDS, type Places } from '../../index.js'
 import { topOf } from './block.js'
 import { withPlaces } from './deny.js'
 import { environmentBody, fromRoot, placeInEnvironment } from './environment.js'
 import { type Packaged, readPackaged } from './packaged.js'
 import type { WantedBlock } from './plan-block.js'
-import { SERVER_SETUPS, type Server } from './server.js'
+import { quoted, RESTARTING, SERVER_SETUPS, type Server } from './server.js'
 import type { WebFolder } from './web-folder.js'
 
 /** What init was asked for, all of it decided. */
@@ -39,6 +39,7 @@ const APP = '127.0.0.1:3000'
 export function listWanted(intent: Intent): Wanted[] {
   const { places, servers, web } = intent
   const root = places.root.path
+  const site = dirname(web.htaccess)
   const setups = servers.map((server) => SERVER_SETUPS[server])
   const wanted: Wanted[] = [
     ...guardedFolder(root, places.directory),
@@ -60,6 +61,8 @@ export function listWanted(intent: Intent): Wanted[] {
       isSecret: true,
     },
     ...(setups.some(({ htaccess }) => htaccess) ? [htaccessBlock(intent)] : []),
+    // Its block names it by an address, and an .htaccess stands where the addresses begin.
+    ...(passesOn(intent) ? copyOf(RESTARTING, join(site, basename(RESTARTING)), site) : []),
   ]
   // Folders may lie in one another, and the two of the app may be one.
   return [...new Map(wanted.map((one) => [`${one.kind}:${one.path}`, one])).values()]
@@ -80,13 +83,20 @@ function copyOf(
 }
 
 function htaccessBlock(intent: Intent): Wanted {
-  const { web, servers, port } = intent
-  const passesOn = port !== null && servers.includes('apache')
-  const parts: Packaged[] = [...(passesOn ? (['apache/proxy.htaccess'] as const) : []), 'apache/.htaccess']
+  const { web } = intent
+  const parts: Packaged[] = [
+    ...(passesOn(intent) ? (['apache/proxy.htaccess'] as const) : []),
+    'apache/.htaccess',
+  ]
   const texts = parts.map((from) => `# From ${from} of file-signal.\n${withoutHeader(readPackaged(from))}`)
   const body = forSite(texts.join('\n'), intent)
   const rest = { body: () => body, place: topOf, isSecret: false }
   return { kind: 'block', path: web.htaccess, mode: SERVED_FILE, ...rest }
+}
+
+/** Whether `.htaccess` hands streams on to a port by itself. */
+function passesOn({ port, servers }: Intent): boolean {
+  return port !== null && servers.includes('apache')
 }
 
 /** The head of such a file tells how to copy it by hand. */
@@ -97,7 +107,8 @@ function withoutHeader(text: string): string {
 /** With the port of the app, and what is not to be served. */
 function forSite(text: string, { places, web, port }: Intent): string {
   const denying = withPlaces(text, places, web.path)
-  return port === null ? denying : denying.replaceAll(APP, `127.0.0.1:${port}`)
+  const placed = denying.replace(`"/path/to/${RESTARTING}"`, () => quoted(join(places.root.path, RESTARTING)))
+  return port === null ? placed : placed.replaceAll(APP, `127.0.0.1:${port}`)
 }
 
 /** A folder for the app alone. Deploy tools link `tmp` and `data`, so those above it may be links. */
