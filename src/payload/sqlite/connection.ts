@@ -8,10 +8,13 @@ import type { Head, PayloadSite } from '../engine.js'
 import { type Database, openDatabase, type Statement } from './driver.js'
 import { isDamage } from './fault.js'
 import { isOurs, migrate, needsMigration } from './schema/migrate.js'
+import { type Tables, tablesNamed } from './schema/tables.js'
 
 /** One open store file, until it is found replaced. */
 export interface Connection {
   readonly db: Database
+  /** What our tables are called in it. */
+  readonly tables: Tables
   /** Device and inode of the open file. */
   readonly inode: string
   /** True on a network disk. */
@@ -61,6 +64,8 @@ export class Damaged extends Error {
 
 /** NFS, SMB (three kinds) and FUSE: WAL needs memory shared by all readers, which only one machine has. */
 const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546])
+/** A store of our own has no other tables. */
+const OWN = tablesNamed('')
 /** What a crash of the machine may have rolled back is far less than this. */
 const REBOOT_GAP = 1_000_000
 
@@ -97,7 +102,7 @@ export function connect(path: string, site: PayloadSite): Connection {
 function prepareStore(db: Database, path: string, network: boolean): void {
   // One snapshot: another process may create the store between two looks, which then seem to be of another's.
   db.exec('BEGIN')
-  const outdated = needsMigration(db, path)
+  const outdated = needsMigration(db, path, OWN)
   db.exec('COMMIT')
   const mode = network ? 'delete' : 'wal'
   const current = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
@@ -109,7 +114,7 @@ function prepareStore(db: Database, path: string, network: boolean): void {
   if (!outdated) return
   db.exec('BEGIN IMMEDIATE')
   try {
-    if (needsMigration(db, path)) migrate(db)
+    if (needsMigration(db, path, OWN)) migrate(db, OWN)
     db.exec('COMMIT')
   } catch (error) {
     db.exec('ROLLBACK')
@@ -118,13 +123,14 @@ function prepareStore(db: Database, path: string, network: boolean): void {
 }
 
 function createConnection(db: Database, path: string, inode: string, network: boolean): Connection {
-  const selectMeta = db.prepare('SELECT value FROM meta WHERE name = ?')
-  const replaceMeta = db.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)')
+  const { events, meta, standing: standingTable } = OWN
+  const selectMeta = db.prepare(`SELECT value FROM ${meta} WHERE name = ?`)
+  const replaceMeta = db.prepare(`INSERT OR REPLACE INTO ${meta} (name, value) VALUES (?, ?)`)
   // Another process's commit empties SQLite's page cache, so each table that is asked costs a read: ask two.
   const selectStanding = db.prepare(
-    `SELECT seq AS n, epoch, start, floor, marked FROM standing, sqlite_sequence WHERE name = 'events'`,
+    `SELECT seq AS n, epoch, start, floor, marked FROM ${standingTable}, sqlite_sequence WHERE name = '${events}'`,
   )
-  const selectEpoch = db.prepare('SELECT epoch FROM standing')
+  const selectEpoch = db.prepare(`SELECT epoch FROM ${standingTable}`)
   const selectBytes = db.prepare(`SELECT (page_count - freelist_count) * page_size AS used
     FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
   const selectTotal = db.prepare(
@@ -160,6 +166,7 @@ function createConnection(db: Database, path: string, inode: string, network: bo
 
   return {
     db,
+    tables: OWN,
     inode,
     network,
     walInode: lstatSync(`${path}-wal`, { throwIfNoEntry: false })?.ino ?? 0,
@@ -224,7 +231,9 @@ function settle(connection: Connection, place: string, site: PayloadSite): void 
 
 /** Gives the store a new epoch from its head on. Call it inside a write transaction. */
 export function renew(connection: Connection, hint: Hint | null, start = connection.head().n): void {
-  connection.prepare('UPDATE standing SET epoch = ?, start = ?').run(randomEpoch(), start)
+  connection
+    .prepare(`UPDATE ${connection.tables.standing} SET epoch = ?, start = ?`)
+    .run(randomEpoch(), start)
   // A foreign writer's bare number carries no epoch that would outdate it: believe it once only.
   if (hint?.epoch === null) connection.setMeta('distrusted', String(hint.n))
 }
@@ -241,7 +250,8 @@ export function isAhead(
 
 /** Rows that readers have seen may be gone after a crash of the machine: their numbers must not come again. */
 function skipNumbers(connection: Connection): void {
-  connection.prepare(`UPDATE sqlite_sequence SET seq = seq + ${REBOOT_GAP} WHERE name = 'events'`).run()
+  const { events } = connection.tables
+  connection.prepare(`UPDATE sqlite_sequence SET seq = seq + ${REBOOT_GAP} WHERE name = '${events}'`).run()
 }
 
 function keptRetention(retention: Partial<Retention>): string {

@@ -106,25 +106,29 @@ function isDue({ connection }: Opened): boolean {
 
 /** The oldest rows come first, so a batch without an old row ends the search. */
 function byAge({ connection }: Opened, retention: Retention, batch: number): Step {
+  const { events } = connection.tables
   if (retention.maxAge === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
   const { changes } = connection
-    .prepare(`DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?) AND created_at < ?`)
+    .prepare(
+      `DELETE FROM ${events} WHERE id IN (SELECT id FROM ${events} ORDER BY id LIMIT ?) AND created_at < ?`,
+    )
     .run(batch, Date.now() - retention.maxAge)
   return { deleted: Number(changes), more: Number(changes) > 0 }
 }
 
 /** Only keys that got rows since the last look can have too many: `counted` is how far that look went. */
 function byCount({ connection }: Opened, { maxPerKey }: Retention, batch: number): Step {
+  const { events } = connection.tables
   if (maxPerKey === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
   const counted = Number(connection.getMeta('counted') ?? 0)
   const fresh = connection
-    .prepare('SELECT id, key FROM events WHERE id > ? ORDER BY id LIMIT ?')
+    .prepare(`SELECT id, key FROM ${events} WHERE id > ? ORDER BY id LIMIT ?`)
     .all(counted, batch) as { id: number; key: string }[]
   const newestToGo = connection.prepare(
-    'SELECT id FROM events WHERE key = ? ORDER BY id DESC LIMIT 1 OFFSET ?',
+    `SELECT id FROM ${events} WHERE key = ? ORDER BY id DESC LIMIT 1 OFFSET ?`,
   )
   const remove = connection.prepare(
-    'DELETE FROM events WHERE id IN (SELECT id FROM events WHERE key = ? AND id <= ? ORDER BY id LIMIT ?)',
+    `DELETE FROM ${events} WHERE id IN (SELECT id FROM ${events} WHERE key = ? AND id <= ? ORDER BY id LIMIT ?)`,
   )
   let deleted = 0
   for (const key of new Set(fresh.map((row) => row.key))) {
@@ -140,17 +144,18 @@ function byCount({ connection }: Opened, { maxPerKey }: Retention, batch: number
 
 /** Deletes no more of the oldest rows than weigh what is too much; pages are freed whole, so it may take turns. */
 function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: number): Step {
+  const { events } = connection.tables
   let excess = connection.bytes() - maxBytes
   if (excess <= 0) return { deleted: 0, more: false }
   const oldest = connection
-    .prepare('SELECT id, length(CAST(payload AS BLOB)) AS weight FROM events ORDER BY id LIMIT ?')
+    .prepare(`SELECT id, length(CAST(payload AS BLOB)) AS weight FROM ${events} ORDER BY id LIMIT ?`)
     .all(batch) as { id: number; weight: number }[]
   const last = oldest.find((row) => {
     excess -= row.weight
     return excess <= 0
   })
   const id = (last ?? oldest.at(-1))?.id ?? 0
-  const { changes } = connection.prepare('DELETE FROM events WHERE id <= ?').run(id)
+  const { changes } = connection.prepare(`DELETE FROM ${events} WHERE id <= ?`).run(id)
   return { deleted: Number(changes), more: Number(changes) > 0 }
 }
 
@@ -159,17 +164,18 @@ function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: number)
  * that are used once leave a mark each, and marks take room from the events.
  */
 function foldMarks({ connection }: Opened, { maxAge, maxBytes }: Retention, batch: number): Step {
+  const { pruned, standing } = connection.tables
   const oldest = Date.now() - MARKS_OUTLIVE_RETENTION * maxAge
-  const { count } = connection.prepare('SELECT count(*) AS count FROM pruned').get() as { count: number }
+  const { count } = connection.prepare(`SELECT count(*) AS count FROM ${pruned}`).get() as { count: number }
   const surplus = count - Math.min(MOST_MARKS, Math.floor(maxBytes / BYTES_PER_MARK))
-  const marks = connection.prepare('SELECT n, at FROM pruned ORDER BY n LIMIT ?').all(batch) as {
+  const marks = connection.prepare(`SELECT n, at FROM ${pruned} ORDER BY n LIMIT ?`).all(batch) as {
     n: number
     at: number
   }[]
   const young = marks.findIndex((mark, i) => i >= surplus && mark.at >= oldest)
   const floor = (young === -1 ? marks.at(-1) : marks[young - 1])?.n
   if (floor === undefined) return { deleted: 0, more: false }
-  connection.prepare('UPDATE standing SET floor = max(floor, ?)').run(floor)
-  connection.prepare('DELETE FROM pruned WHERE n <= ?').run(floor)
+  connection.prepare(`UPDATE ${standing} SET floor = max(floor, ?)`).run(floor)
+  connection.prepare(`DELETE FROM ${pruned} WHERE n <= ?`).run(floor)
   return { deleted: 0, more: young === -1 && marks.length === batch }
 }

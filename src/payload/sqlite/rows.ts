@@ -34,29 +34,32 @@ const SHORT_TAIL = 32
 const SCANS_PER_PAGE = 4
 
 export function prepareRows(connection: Connection): Rows {
+  const { events, dedupes, pruned } = connection.tables
   const insert = connection.prepare(
-    'INSERT INTO events (key, event, payload, kind, created_at) VALUES (?, ?, ?, ?, ?)',
+    `INSERT INTO ${events} (key, event, payload, kind, created_at) VALUES (?, ?, ?, ?, ?)`,
   )
-  const selectDedupe = connection.prepare('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?')
-  const insertDedupe = connection.prepare('INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)')
+  const selectDedupe = connection.prepare(`SELECT n FROM ${dedupes} WHERE key = ? AND dedupe = ?`)
+  const insertDedupe = connection.prepare(`INSERT INTO ${dedupes} (n, key, dedupe) VALUES (?, ?, ?)`)
   const columns = 'id AS n, key, event, payload, kind, created_at AS createdAt'
-  const selectRow = connection.prepare(`SELECT ${columns} FROM events WHERE id = ?`)
+  const selectRow = connection.prepare(`SELECT ${columns} FROM ${events} WHERE id = ?`)
   // The plus keeps SQLite from using the index.
   const selectTail = connection.prepare(
-    `SELECT ${columns} FROM events WHERE id > ? AND +key IN (SELECT value FROM json_each(?)) ORDER BY id`,
+    `SELECT ${columns} FROM ${events} WHERE id > ? AND +key IN (SELECT value FROM json_each(?)) ORDER BY id`,
   )
   const selectTailOfKey = connection.prepare(
-    `SELECT ${columns} FROM events WHERE id > ? AND +key = ? ORDER BY id`,
+    `SELECT ${columns} FROM ${events} WHERE id > ? AND +key = ? ORDER BY id`,
   )
-  const selectOfKey = connection.prepare('SELECT id FROM events WHERE key = ? AND id > ? ORDER BY id LIMIT ?')
-  const selectAfter = connection.prepare('SELECT id, key FROM events WHERE id > ? ORDER BY id LIMIT ?')
-  const selectMark = connection.prepare('SELECT n, kind FROM pruned WHERE key = ?')
-  const selectMarks = connection.prepare('SELECT key, n FROM pruned WHERE n > ?')
+  const selectOfKey = connection.prepare(
+    `SELECT id FROM ${events} WHERE key = ? AND id > ? ORDER BY id LIMIT ?`,
+  )
+  const selectAfter = connection.prepare(`SELECT id, key FROM ${events} WHERE id > ? ORDER BY id LIMIT ?`)
+  const selectMark = connection.prepare(`SELECT n, kind FROM ${pruned} WHERE key = ?`)
+  const selectMarks = connection.prepare(`SELECT key, n FROM ${pruned} WHERE n > ?`)
   const selectNewest = connection.prepare(
-    'SELECT id AS n, kind FROM events WHERE key = ? AND id <= ? ORDER BY id DESC LIMIT 1',
+    `SELECT id AS n, kind FROM ${events} WHERE key = ? AND id <= ? ORDER BY id DESC LIMIT 1`,
   )
   const selectNth = connection.prepare(
-    'SELECT id FROM events WHERE key = ? AND kind = 0 ORDER BY id DESC LIMIT ?',
+    `SELECT id FROM ${events} WHERE key = ? AND kind = 0 ORDER BY id DESC LIMIT ?`,
   )
 
   function insertOne(row: NewRow): Inserted {

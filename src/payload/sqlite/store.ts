@@ -80,13 +80,14 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       stats: async () => {
         const { opener } = use()
         return opener.run(({ connection }) => {
+          const { events } = connection.tables
           const count = (sql: string) => (connection.prepare(sql).get() as { n: number }).n
           return {
             engine: 'sqlite',
             epoch: connection.epoch(),
             head: connection.head().n,
-            rows: count('SELECT count(*) AS n FROM events'),
-            keys: count('SELECT count(DISTINCT key) AS n FROM events'),
+            rows: count(`SELECT count(*) AS n FROM ${events}`),
+            keys: count(`SELECT count(DISTINCT key) AS n FROM ${events}`),
             bytes: connection.bytes(),
             retention: connection.retention(),
             place: opener.path,

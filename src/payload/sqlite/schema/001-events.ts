@@ -1,3 +1,5 @@
+import type { Tables } from './tables.js'
+
 /**
  * Schema 1. Any language may write here, so the tables refuse what a stream could not send, and old
  * SQLite (3.7.17) must be able to read the schema: no STRICT, no partial index, no upsert, no JSON.
@@ -18,20 +20,20 @@ const CONTROL = '*[\u0001-\u001f\u007f-\u009f]*'
 
 const NOW = `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`
 
-export const schema001 = `
-  CREATE TABLE meta (
+export const schema001 = ({ events, meta, standing, dedupes, pruned }: Tables): string => `
+  CREATE TABLE ${meta} (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
   );
 
-  CREATE TABLE standing (
+  CREATE TABLE ${standing} (
     epoch TEXT NOT NULL,
     start INTEGER NOT NULL,
     floor INTEGER NOT NULL,
     marked INTEGER NOT NULL
   );
 
-  CREATE TABLE events (
+  CREATE TABLE ${events} (
     id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 9007199254740991),
     key TEXT NOT NULL CHECK (${NAME('key')}),
     event TEXT CHECK (event IS NULL OR (${NAME('event')}
@@ -43,35 +45,35 @@ export const schema001 = `
     created_at INTEGER NOT NULL DEFAULT (${NOW})
       CHECK (typeof(created_at) = 'integer' AND created_at BETWEEN 1000000000000 AND 9007199254740991)
   );
-  CREATE INDEX events_key ON events (key);
+  CREATE INDEX ${events}_key ON ${events} (key);
 
-  CREATE TABLE dedupes (
+  CREATE TABLE ${dedupes} (
     n INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
     dedupe TEXT NOT NULL,
     UNIQUE (key, dedupe)
   );
 
-  CREATE TABLE pruned (
+  CREATE TABLE ${pruned} (
     key TEXT PRIMARY KEY,
     n INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     at INTEGER NOT NULL
   );
-  CREATE INDEX pruned_n ON pruned (n);
+  CREATE INDEX ${pruned}_n ON ${pruned} (n);
 
-  CREATE TRIGGER events_pruned AFTER DELETE ON events BEGIN
-    INSERT OR REPLACE INTO pruned (key, n, kind, at)
+  CREATE TRIGGER ${events}_pruned AFTER DELETE ON ${events} BEGIN
+    INSERT OR REPLACE INTO ${pruned} (key, n, kind, at)
       SELECT OLD.key, OLD.id, OLD.kind, ${NOW}
-      WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE key = OLD.key AND n >= OLD.id);
-    UPDATE standing SET marked = OLD.id WHERE marked < OLD.id;
-    DELETE FROM dedupes WHERE n = OLD.id;
+      WHERE NOT EXISTS (SELECT 1 FROM ${pruned} WHERE key = OLD.key AND n >= OLD.id);
+    UPDATE ${standing} SET marked = OLD.id WHERE marked < OLD.id;
+    DELETE FROM ${dedupes} WHERE n = OLD.id;
   END;
 
-  CREATE TRIGGER events_never_altered BEFORE UPDATE ON events BEGIN
+  CREATE TRIGGER ${events}_never_altered BEFORE UPDATE ON ${events} BEGIN
     SELECT RAISE(ABORT, 'a stored event is never altered');
   END;
 
-  INSERT INTO sqlite_sequence (name, seq) VALUES ('events', 0);
-  INSERT INTO standing (epoch, start, floor, marked) VALUES ('', 0, 0, 0);
+  INSERT INTO sqlite_sequence (name, seq) VALUES ('${events}', 0);
+  INSERT INTO ${standing} (epoch, start, floor, marked) VALUES ('', 0, 0, 0);
 `

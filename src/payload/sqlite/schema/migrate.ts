@@ -1,6 +1,8 @@
 import { FileSignalError, quotePath } from '../../../errors.js'
 import type { Database } from '../driver.js'
 import { schema001 } from './001-events.js'
+import { privateTables } from './private.js'
+import type { Tables } from './tables.js'
 
 /** 'FSig', at byte 68 of every store: tells our file from any other SQLite database. */
 export const APPLICATION_ID = 0x46536967
@@ -13,7 +15,7 @@ const SCHEMAS = [schema001]
  *
  * Returns true where the schema must be created or brought up to date. Throws STORE_FOREIGN, STORE_NEWER.
  */
-export function needsMigration(db: Database, path: string): boolean {
+export function needsMigration(db: Database, path: string, tables: Tables): boolean {
   const application = pragma(db, 'application_id')
   const version = pragma(db, 'user_version')
   if (application !== APPLICATION_ID) {
@@ -26,7 +28,7 @@ export function needsMigration(db: Database, path: string): boolean {
       `${quotePath(path)} has schema ${version}, this version knows ${SCHEMAS.length}`,
     )
   }
-  return version < SCHEMAS.length
+  return version < SCHEMAS.length || !hasTable(db, tables.writers)
 }
 
 /** True where the file says that it is a store of ours, be it readable or not. */
@@ -39,14 +41,19 @@ export function isOurs(db: Database): boolean {
 }
 
 /** Brings the schema up to date. Call it inside a write transaction. */
-export function migrate(db: Database): void {
-  for (const schema of SCHEMAS.slice(pragma(db, 'user_version'))) db.exec(schema)
+export function migrate(db: Database, tables: Tables): void {
+  for (const schema of SCHEMAS.slice(pragma(db, 'user_version'))) db.exec(schema(tables))
+  db.exec(privateTables(tables))
   db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMAS.length}`)
 }
 
 function pragma(db: Database, name: 'application_id' | 'user_version'): number {
   const row = db.prepare(`PRAGMA ${name}`).get() as Record<typeof name, number>
   return row[name]
+}
+
+function hasTable(db: Database, name: string): boolean {
+  return db.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(name) !== undefined
 }
 
 function isEmpty(db: Database): boolean {

@@ -1,0 +1,23 @@
+/** What our tables are called, as SQL writes it. */
+export interface Tables {
+  readonly events: string
+  readonly meta: string
+  readonly standing: string
+  readonly dedupes: string
+  readonly pruned: string
+  readonly claims: string
+  readonly writers: string
+}
+
+/** The names in a store of our own, where `prefix` is empty, or beside another program's tables. */
+export function tablesNamed(prefix: string): Tables {
+  return Object.freeze({
+    events: `${prefix}events`,
+    meta: `${prefix}meta`,
+    standing: `${prefix}standing`,
+    dedupes: `${prefix}dedupes`,
+    pruned: `${prefix}pruned`,
+    claims: `${prefix}claims`,
+    writers: `${prefix}writers`,
+  })
+}
