@@ -5,7 +5,7 @@ import { checkEvent } from '../event.js'
 import { type StreamOptions, validateStream } from '../options.js'
 import { isGone } from '../stream/outgoing.js'
 import { keepUncompressed, writeStreamHead } from '../stream/unbuffered.js'
-import { admit, wishesOf } from './admission.js'
+import { type Admission, admit, wishesOf } from './admission.js'
 import { createKeySource, type Keys } from './keys.js'
 import type { HttpSite } from './node.js'
 
@@ -71,26 +71,33 @@ export function createKoaStream<Context extends KoaBase = KoaBase>(
 ): KoaMiddleware<Context> {
   const plan = validateStream(options, site.settings, checkEvent)
   const source = createKeySource(keys)
+  return createMiddleware(
+    (ctx) => admit(ctx.req, withParams(ctx), source, plan),
+    (ctx, admitted) => site.streams.open({ response: ctx.res, keys: admitted, ...wishesOf(ctx.req), plan }),
+  )
+}
 
+/**
+ * Middleware for what is streamed to GET. `decide` says whether there is a stream, `open` opens it on
+ * `ctx.res`, or resolves with 'over' where all of it was sent before: that is a 204.
+ */
+export function createMiddleware<Context extends KoaBase>(
+  decide: (ctx: Context) => Promise<Admission>,
+  open: (ctx: Context, keys: readonly string[]) => Promise<'open' | 'over'>,
+): KoaMiddleware<Context> {
   return async (ctx, next) => {
     if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
       await next()
       return
     }
-    const admission = await admit(ctx.req, withParams(ctx), source, plan)
+    const admission = await decide(ctx)
     if ('status' in admission) return refuse(ctx, admission.status, admission.text)
     // From here on the response is ours: Koa would send a body of its own, and wait for its end.
     ctx.respond = false
     keepUncompressed(ctx)
     forgiveLeaving(ctx)
     if (ctx.method === 'HEAD') return answerHead(ctx.res)
-    const outcome = await site.streams.open({
-      response: ctx.res,
-      keys: admission.keys,
-      ...wishesOf(ctx.req),
-      plan,
-    })
-    if (outcome === 'over') {
+    if ((await open(ctx, admission.keys)) === 'over') {
       ctx.respond = true
       ctx.res.setHeader('Cache-Control', 'no-store')
       ctx.status = 204
@@ -133,7 +140,8 @@ export function createKoaRoutes<Context extends KoaBase = KoaBase>(
   return router
 }
 
-function withParams<Context extends KoaBase>(ctx: Context): Context & KoaContext {
+/** The context as callbacks see it. */
+export function withParams<Context extends KoaBase>(ctx: Context): Context & KoaContext {
   return Object.assign(ctx, { params: ctx.params ?? {} })
 }
 

@@ -7,7 +7,7 @@ import { asReported } from '../stream/outage.js'
 import { isGone, type Outgoing } from '../stream/outgoing.js'
 import type { Streams } from '../stream/streams.js'
 import { writeStreamHead } from '../stream/unbuffered.js'
-import { admit, wishesOf } from './admission.js'
+import { type Admission, admit, wishesOf } from './admission.js'
 import { createKeySource, type Keys } from './keys.js'
 
 /** What the HTTP side is built on. */
@@ -37,17 +37,31 @@ export function createHandler<Request extends NodeRequest = IncomingMessage>(
 ): NodeHandler<Request> {
   const plan = validateStream(options, site.settings, checkEvent)
   const source = createKeySource(keys)
+  return createAnswer(
+    site.report,
+    (req) => admit(req, req, source, plan),
+    (req, res, admitted) => site.streams.open({ response: res, keys: admitted, ...wishesOf(req), plan }),
+  )
+}
 
-  async function handle(req: Request, res: Outgoing): Promise<void> {
-    const admission = await admit(req, req, source, plan)
+/**
+ * A handler for what is streamed to GET. `decide` says whether there is a stream, `open` opens it, or
+ * resolves with 'over' where all of it was sent before: that is a 204.
+ */
+export function createAnswer<Request extends NodeRequest>(
+  report: HttpSite['report'],
+  decide: (req: Request) => Promise<Admission>,
+  open: (req: Request, res: NodeResponse, keys: readonly string[]) => Promise<'open' | 'over'>,
+): NodeHandler<Request> {
+  async function handle(req: Request, res: NodeResponse): Promise<void> {
+    const admission = await decide(req)
     if ('status' in admission) return answer(res, admission.status, admission.text)
     if (req.method === 'HEAD') {
       writeStreamHead(res)
       res.end()
       return
     }
-    const outcome = await site.streams.open({ response: res, keys: admission.keys, ...wishesOf(req), plan })
-    if (outcome === 'over') answer(res, 204)
+    if ((await open(req, res, admission.keys)) === 'over') answer(res, 204)
   }
 
   return async (req, res) => {
@@ -58,7 +72,7 @@ export function createHandler<Request extends NodeRequest = IncomingMessage>(
     try {
       await handle(req, res)
     } catch (error) {
-      site.report(asReported(error, 'keys or authorize of a stream threw'))
+      report(asReported(error, 'keys or authorize of a stream threw'))
       answer(res, 500, 'Internal server error\n')
     }
   }
