@@ -1,6 +1,6 @@
 import { FileSignalError, quote } from './errors.js'
 import { checkDedupe, checkEvent, checkKey, encodePayload, formatId } from './event.js'
-import { refuseUnknown } from './options.js'
+import { refuseUnknown } from './option-values.js'
 import type { Appended, NewRow, PayloadEngine } from './payload/engine.js'
 
 /** What `signal()` takes beside key and payload. */

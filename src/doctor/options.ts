@@ -1,14 +1,8 @@
 import { FileSignalError, quote } from '../errors.js'
 import { checkKey } from '../event.js'
 import type { FileSignal } from '../file-signal.js'
-import {
-  type Duration,
-  duration,
-  type FileSignalOptions,
-  refuseUnknown,
-  type Settings,
-  validateOptions,
-} from '../options.js'
+import { duration, refuseUnknown } from '../option-values.js'
+import { type Duration, type FileSignalOptions, type Settings, validateOptions } from '../options.js'
 import { DOCTOR_KEY } from './local/delivery.js'
 import type { Check } from './result.js'
 import type { OnIdle } from './web/idle.js'

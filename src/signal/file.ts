@@ -1,4 +1,4 @@
-import { refuseUnknown } from '../options.js'
+import { refuseUnknown } from '../option-values.js'
 import type { SignalFactory, SignalListener } from './engine.js'
 import { createListener, type Timing } from './listener.js'
 import { createSignalFile } from './signal-file.js'

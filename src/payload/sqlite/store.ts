@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path'
 import { FileSignalError, quote } from '../../errors.js'
 import type { Hint } from '../../event.js'
-import { refuseUnknown } from '../../options.js'
+import { refuseUnknown } from '../../option-values.js'
 import type { DriverStats, Head, PayloadFactory } from '../engine.js'
 import { isAhead, renew } from './connection.js'
 import { loadedDriver } from './driver.js'
