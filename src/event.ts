@@ -48,9 +48,14 @@ export function checkKey(key: unknown): string {
 /** Returns the event name, null for none; throws EVENT_INVALID. */
 export function checkEvent(event: unknown): string | null {
   if (event === undefined || event === null) return null
-  const fault = nameFault(event) ?? (isReserved(event as string) ? 'is reserved' : null)
+  const fault = eventFault(event)
   if (fault) throw new FileSignalError('EVENT_INVALID', `event name ${quote(event)} ${fault}`)
   return event as string
+}
+
+/** Why something is no event name, as the end of a sentence that begins with it; null where it is one. */
+export function eventFault(event: unknown): string | null {
+  return nameFault(event) ?? (isReserved(event as string) ? 'is reserved' : null)
 }
 
 /** Returns the dedupe key, null for none; throws DEDUPE_INVALID. */

@@ -29,6 +29,12 @@ export function text(value: unknown, name: string): string | null {
   throw invalid(name, value, 'a path')
 }
 
+/** True or false, false for undefined. Throws OPTION_INVALID. */
+export function flag(value: unknown, name: string): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false
+  throw invalid(name, value, 'true or false')
+}
+
 /** A function, null for undefined. Throws OPTION_INVALID. */
 export function fn<F>(value: F | undefined, name: string): F | null {
   if (value === undefined) return null

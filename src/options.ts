@@ -2,6 +2,7 @@ import type { FileSignalError } from './errors.js'
 import { PAYLOAD_CAP } from './event.js'
 import {
   duration,
+  flag,
   fn,
   group,
   limit,
@@ -75,6 +76,8 @@ export interface FileSignalOptions {
 export interface StreamOptions<Context> {
   /** Default event name for events without one. */
   event?: string
+  /** True: a payload that is an object with a string `event` is sent under that name, where it can be one. Default false. */
+  eventFromPayload?: boolean
   /** What a client without a cursor gets first. Default `'none'`. */
   replay?: 'none' | 'last' | 'all' | number
   /** Asked at each connect, after the keys are known. False refuses with 403. */
@@ -110,6 +113,7 @@ export interface StreamSettings {
 /** Stream options after validation. */
 export interface StreamPlan<Context> extends StreamSettings {
   readonly event: string | null
+  readonly eventFromPayload: boolean
   /** Number of events for a client without a cursor; Infinity is all. */
   readonly replay: number
   readonly authorize: StreamOptions<Context>['authorize'] | null
@@ -180,12 +184,13 @@ export function validateStream<Context>(
   return Object.freeze({
     ...validateStreamSettings(options, settings),
     event: checkEvent(options.event),
+    eventFromPayload: flag(options.eventFromPayload, 'eventFromPayload'),
     replay: replay(options.replay),
     authorize: fn(options.authorize, 'authorize'),
   })
 }
 
-const STREAM_OPTIONS = ['event', 'replay', 'authorize', 'heartbeat', 'duration', 'retry']
+const STREAM_OPTIONS = ['event', 'eventFromPayload', 'replay', 'authorize', 'heartbeat', 'duration', 'retry']
 
 function validateStreamSettings(
   options: Pick<FileSignalOptions, 'heartbeat' | 'duration' | 'retry'>,

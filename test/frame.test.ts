@@ -41,7 +41,11 @@ describe('frames', () => {
       }),
       { maxLength: 5 },
     )
-    const shape = fc.record({ defaultEvent: fc.option(name), keyed: fc.boolean() })
+    const shape = fc.record({
+      defaultEvent: fc.option(name),
+      keyed: fc.boolean(),
+      naming: fc.constant(null),
+    })
     fc.assert(
       fc.property(rows, shape, fc.array(fc.nat(), { maxLength: 8 }), (events, wanted, cuts) => {
         const text = events
@@ -66,7 +70,7 @@ describe('frames', () => {
 
   it('split a payload that another writer stored with CR, LF and CRLF in it', () => {
     const payload = '{\r\n"a":\r[1,\n2]\n\r}'
-    const text = encodeFrame(row({ payload }), EPOCH, { defaultEvent: null, keyed: false })
+    const text = encodeFrame(row({ payload }), EPOCH, { defaultEvent: null, keyed: false, naming: null })
     expect(text).to.equal(
       'id: e0p1o2c3-7\nat: 1234\ndata: {\ndata: "a":\ndata: [1,\ndata: 2]\ndata: \ndata: }\n\n',
     )
@@ -76,14 +80,14 @@ describe('frames', () => {
   it('bring no second message out of a payload that looks like one', () => {
     for (const breaks of ['\n\n', '\r\r', '\r\n\r\n', '\n\r']) {
       const payload = `1${breaks}data: injected${breaks}`
-      const text = encodeFrame(row({ payload }), EPOCH, { defaultEvent: null, keyed: true })
+      const text = encodeFrame(row({ payload }), EPOCH, { defaultEvent: null, keyed: true, naming: null })
       expect(feed(text, []).length).to.equal(1)
       expect(text).not.to.include('\r')
     }
   })
 
   it('are LF only, without BOM, one write after the other', () => {
-    const shape = { defaultEvent: 'tick', keyed: true }
+    const shape = { defaultEvent: 'tick', keyed: true, naming: null }
     const text =
       encodePrelude([2000.4, 2000.4]) +
       encodeReady({ epoch: EPOCH, n: 3 }, 15_000) +
@@ -100,7 +104,7 @@ describe('frames', () => {
 
   it('end a key with an unnamed [DONE], also where events have a default name', () => {
     const end = row({ kind: 'end', payload: 'null', event: null })
-    const text = encodeFrame(end, EPOCH, { defaultEvent: 'tick', keyed: true })
+    const text = encodeFrame(end, EPOCH, { defaultEvent: 'tick', keyed: true, naming: null })
     expect(text).to.equal('id: e0p1o2c3-7\ndata: [DONE]\n\n')
     expect(encodeDone({ epoch: EPOCH, n: 7 })).to.equal(text)
   })

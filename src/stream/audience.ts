@@ -73,8 +73,9 @@ export function createAudience(): Audience {
   return {
     join: (keys, wanted) => {
       const sorted = [...keys].sort()
-      const shape = intern(shapes, wanted)
-      const name = JSON.stringify([shape.keyed, shape.defaultEvent, sorted])
+      const look = lookOf(wanted)
+      const shape = intern(shapes, look, wanted)
+      const name = JSON.stringify([look, sorted])
       const group = groups.get(name) ?? create(name, sorted, shape)
       group.members += 1
       members += 1
@@ -116,11 +117,19 @@ export function rowsByGroup(audience: Audience, rows: readonly Row[]): Map<Group
   return found
 }
 
-/** One object per shape, so that it can be a key of a map. There are as many as default names in use. */
-function intern(shapes: Map<string, Shape>, wanted: Shape): Shape {
-  const name = JSON.stringify([wanted.keyed, wanted.defaultEvent])
-  const known = shapes.get(name)
+/** One object per shape, so that it can be a key of a map. There are as many as ways to name events in use. */
+function intern(shapes: Map<string, Shape>, look: string, wanted: Shape): Shape {
+  const known = shapes.get(look)
   if (known) return known
-  shapes.set(name, wanted)
+  shapes.set(look, wanted)
   return wanted
+}
+
+/** A text that two shapes share if their frames are the same. */
+function lookOf({ keyed, defaultEvent, naming }: Shape): string {
+  return JSON.stringify([
+    keyed,
+    defaultEvent,
+    naming && [naming.fromPayload, naming.listed && [...naming.listed]],
+  ])
 }

@@ -1,6 +1,7 @@
 import type { Cursor } from '../event.js'
 import { formatId } from '../event.js'
 import type { Row } from '../payload/engine.js'
+import { eventOf, type Naming, payloadOf } from './naming.js'
 
 /** What decides how a row looks on the wire; streams of one shape share their frames. */
 export interface Shape {
@@ -8,6 +9,8 @@ export interface Shape {
   readonly defaultEvent: string | null
   /** True on streams of several keys: each frame tells its key. */
   readonly keyed: boolean
+  /** Other names than the row's own and the default; null for none. */
+  readonly naming: Naming | null
 }
 
 /** Why a cursor cannot be honoured: no id at all, another store's, not yet reached, or events after it are gone. */
@@ -22,10 +25,12 @@ const LINE_BREAK = /\r\n|\r|\n/
 export function encodeFrame(row: Row, epoch: string, shape: Shape): string {
   if (row.kind === 'end') return encodeDone({ epoch, n: row.n })
   const id = formatId(epoch, row.n)
-  const name = row.event ?? shape.defaultEvent
+  const { naming } = shape
+  const name = (naming ? eventOf(row, naming) : row.event) ?? shape.defaultEvent
+  const payload = naming ? payloadOf(row, naming) : row.payload
   const event = name === null ? '' : `event: ${name}\n`
   const key = shape.keyed ? `key: ${row.key}\n` : ''
-  return `id: ${id}\n${event}${key}at: ${row.createdAt}\ndata: ${dataLines(row.payload)}\n\n`
+  return `id: ${id}\n${event}${key}at: ${row.createdAt}\ndata: ${dataLines(payload)}\n\n`
 }
 
 /** The stream stands at `cursor`, and is silent for at most `heartbeat` milliseconds. */

@@ -7,6 +7,7 @@ import type { SignalEngine, WakeKind } from '../signal/engine.js'
 import { createAudience } from './audience.js'
 import { type Connection, type ConnectionSite, createConnection } from './connection.js'
 import { dispatch } from './dispatch.js'
+import { createNaming } from './naming.js'
 import { asReported, createOutage } from './outage.js'
 import { isPipelined, type Outgoing } from './outgoing.js'
 import { createShortConnection } from './short.js'
@@ -31,9 +32,14 @@ export interface StreamRequest {
   readonly response: Outgoing
   readonly keys: readonly string[]
   readonly lastEventId: string | null
+  /** Event names by key, which beat those of the rows. */
+  readonly listed?: ReadonlyMap<string, string> | null
   /** True for an answer that ends with the first news. */
   readonly short: boolean
-  readonly plan: Pick<StreamPlan<never>, 'event' | 'replay' | 'heartbeat' | 'duration' | 'retry'>
+  readonly plan: Pick<
+    StreamPlan<never>,
+    'event' | 'eventFromPayload' | 'replay' | 'heartbeat' | 'duration' | 'retry'
+  >
 }
 
 /** What `stats()` tells of the streams of this instance. */
@@ -173,8 +179,10 @@ export function createStreams(site: StreamsSite): Streams {
   }
 
   function attach(connection: Connection, request: StreamRequest, start: Start): void {
-    const shape = { defaultEvent: request.plan.event, keyed: request.keys.length > 1 }
-    const subscription = subscriptions.attach(request.keys, shape, connection, start)
+    const { keys, listed, plan } = request
+    const naming = createNaming(listed, plan.eventFromPayload)
+    const shape = { defaultEvent: plan.event, keyed: keys.length > 1, naming }
+    const subscription = subscriptions.attach(keys, shape, connection, start)
     connections.set(connection, subscription)
     // What it replayed may have ended it, before the connections knew of the subscription.
     if (!connection.isOpen()) subscriptions.close(subscription)

@@ -41,7 +41,7 @@ export interface SubscribersSite {
 }
 
 /** Its subscriptions send no frames, so their shape only keeps them in groups of their own. */
-const SHAPE = Object.freeze({ defaultEvent: null, keyed: true })
+const SHAPE = Object.freeze({ defaultEvent: null, keyed: true, naming: null })
 
 export function createSubscribers(site: SubscribersSite): Subscribers {
   const begun = new Set<Queue>()
