@@ -40,9 +40,14 @@ const ID = /^([0-9a-z]{4,32})-(0|[1-9][0-9]{0,15})$/
 
 /** Returns `key`, or throws KEY_INVALID. */
 export function checkKey(key: unknown): string {
-  const fault = nameFault(key)
+  const fault = keyFault(key)
   if (fault) throw new FileSignalError('KEY_INVALID', `key ${quote(key)} ${fault}`)
   return key as string
+}
+
+/** Why something is no key, as the end of a sentence that begins with it; null where it is one. */
+export function keyFault(key: unknown): string | null {
+  return nameFault(key)
 }
 
 /** Returns the event name, null for none; throws EVENT_INVALID. */

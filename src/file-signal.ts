@@ -48,7 +48,10 @@ export interface FileSignal extends AsyncDisposable {
     keys: Keys<Request>,
     options?: StreamOptions<Request>,
   ): NodeHandler<Request>
-  /** A @koa/router Router: `/stream/KEY.sse` and `/stream.sse?key=A&key=B`. `authorize` is required. */
+  /**
+   * A @koa/router Router: `/stream/KEY.sse`, `/stream.sse?key=A&key=B`, and `/sse/stream` for what the environment
+   * variable SSE_EVENTS lists. `authorize` is required.
+   */
   routes<Context extends KoaBase = KoaBase>(options: KoaRoutesOptions<Context & KoaContext>): KoaRoutes
   /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
@@ -74,7 +77,7 @@ export interface FileSignalStats {
  * → tailer → streams.
  */
 export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
-  const settings = validateOptions(options)
+  const settings = validateOptions(options, process.env)
   const report = createReport(settings.onError)
   const paths = createPaths(settings)
   const { mode, group, retention } = settings
@@ -114,6 +117,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   })
   const publisher = createPublisher({ payload: () => open(payload), payloadLimit: settings.payloadLimit })
   const http = { streams, settings, report }
+  // Said in code, so it beats what the environment says of its stream.
+  const duration = options.duration === undefined ? {} : { duration: options.duration }
 
   async function stats(): Promise<FileSignalStats> {
     const store = await open(payload).stats()
@@ -143,7 +148,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     ...publisher,
     stream: (keys, streamOptions) => createKoaStream(http, keys, streamOptions),
     handler: (keys, streamOptions) => createHandler(http, keys, streamOptions),
-    routes: (routesOptions) => createKoaRoutes(http, routesOptions),
+    routes: (routesOptions) => createKoaRoutes(http, { ...duration, ...routesOptions }),
     subscribe: (keys, subscribeOptions) => open(() => streams.subscribe(keys, subscribeOptions)),
     prune: async (onProgress) => open(payload).prune(onProgress),
     stats,

@@ -1,3 +1,4 @@
+import { readSeconds } from './environment.js'
 import type { FileSignalError } from './errors.js'
 import { PAYLOAD_CAP } from './event.js'
 import {
@@ -58,7 +59,7 @@ export interface FileSignalOptions {
   retention?: RetentionOptions
   /** Largest payload as JSON. Default `'64kb'`, at most 1 MiB. */
   payloadLimit?: Size
-  /** How often readers look without a wake-up. Default 1 s, 20 ms to 1 h. */
+  /** How often readers look without a wake-up. Default 1 s, 20 ms to 1 h. Also `SSE_POLL_INTERVAL`, in seconds. */
   poll?: Duration
   /** Silence after which a stream sends a comment line. Default 15 s. */
   heartbeat?: Duration
@@ -143,18 +144,28 @@ export const DEFAULTS: Settings = Object.freeze({
   onError: null,
 })
 
-/** Environment variables that override where things lie. */
+/** The part of `process.env` that is asked for. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Environment variables: where things lie, and what `routes()` streams without code. */
 export const ENVIRONMENT = Object.freeze({
   root: 'FILE_SIGNAL_ROOT',
   directory: 'FILE_SIGNAL_DIR',
   database: 'FILE_SIGNAL_DATABASE',
+  events: 'SSE_EVENTS',
+  duration: 'SSE_STREAM_DURATION',
+  poll: 'SSE_POLL_INTERVAL',
 })
 
 const HOUR = 60 * 60 * 1000
 const WEEKS = 366 * 24 * HOUR
+const POLL = [20, HOUR] as const
 
-/** Checks instance options and fills in the defaults. Throws OPTION_INVALID. */
-export function validateOptions(options: FileSignalOptions = {}): Settings {
+/** The shortest and the longest duration of a stream, in milliseconds. */
+export const DURATIONS = Object.freeze([20, WEEKS] as const)
+
+/** Checks instance options, and fills in what `env` says, or else the defaults. Throws OPTION_INVALID. */
+export function validateOptions(options: FileSignalOptions = {}, env: Environment = {}): Settings {
   refuseUnknown(options, 'createFileSignal', Object.keys(DEFAULTS))
   const given = options.retention
   return Object.freeze({
@@ -168,7 +179,7 @@ export function validateOptions(options: FileSignalOptions = {}): Settings {
     signal: fn(options.signal, 'signal'),
     retention: given === undefined ? null : validateRetention(given),
     payloadLimit: size(options.payloadLimit, 'payloadLimit', 1, PAYLOAD_CAP) ?? DEFAULTS.payloadLimit,
-    poll: duration(options.poll, 'poll', 20, HOUR) ?? DEFAULTS.poll,
+    poll: duration(options.poll, 'poll', ...POLL) ?? pollOf(env) ?? DEFAULTS.poll,
     buffer: size(options.buffer, 'buffer', 1024, 1024 ** 3) ?? DEFAULTS.buffer,
     onError: fn(options.onError, 'onError'),
   })
@@ -198,9 +209,14 @@ function validateStreamSettings(
 ): StreamSettings {
   return {
     heartbeat: duration(options.heartbeat, 'heartbeat', 20, HOUR) ?? defaults.heartbeat,
-    duration: limit(options.duration, (value) => duration(value, 'duration', 20, WEEKS)) ?? defaults.duration,
+    duration:
+      limit(options.duration, (value) => duration(value, 'duration', ...DURATIONS)) ?? defaults.duration,
     retry: retry(options.retry) ?? defaults.retry,
   }
+}
+
+function pollOf(env: Environment): number | null {
+  return readSeconds(ENVIRONMENT.poll, env[ENVIRONMENT.poll], POLL)
 }
 
 function validateRetention(options: RetentionOptions): Partial<Retention> {

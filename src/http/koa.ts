@@ -7,6 +7,7 @@ import { isGone } from '../stream/outgoing.js'
 import { keepUncompressed, writeStreamHead } from '../stream/unbuffered.js'
 import { type Admission, admit, wishesOf } from './admission.js'
 import { createKeySource, type Keys } from './keys.js'
+import { readListedStream } from './listed.js'
 import type { HttpSite } from './node.js'
 
 const LEAVING = ['ECONNRESET', 'EPIPE', 'ECONNABORTED']
@@ -61,19 +62,21 @@ interface Router<Context> extends KoaRoutes {
  * Koa middleware that streams the events of `keys` to GET, answers HEAD, and leaves other methods to
  * what comes after it. It returns once the stream is open or refused.
  *
- * Throws KEY_INVALID, EVENT_INVALID and OPTION_INVALID when it is made. What `keys` and `authorize`
- * throw goes the way of all errors in Koa.
+ * `listed` names events by key. Throws KEY_INVALID, EVENT_INVALID and OPTION_INVALID when it is made. What
+ * `keys` and `authorize` throw goes the way of all errors in Koa.
  */
 export function createKoaStream<Context extends KoaBase = KoaBase>(
   site: HttpSite,
   keys: Keys<Context & KoaContext>,
   options: StreamOptions<Context & KoaContext> = {},
+  listed: ReadonlyMap<string, string> | null = null,
 ): KoaMiddleware<Context> {
   const plan = validateStream(options, site.settings, checkEvent)
   const source = createKeySource(keys)
   return createMiddleware(
     (ctx) => admit(ctx.req, withParams(ctx), source, plan),
-    (ctx, admitted) => site.streams.open({ response: ctx.res, keys: admitted, ...wishesOf(ctx.req), plan }),
+    (ctx, admitted) =>
+      site.streams.open({ response: ctx.res, keys: admitted, listed, ...wishesOf(ctx.req), plan }),
   )
 }
 
@@ -107,9 +110,10 @@ export function createMiddleware<Context extends KoaBase>(
 
 /**
  * A router with `GET {prefix}/stream/KEY.sse`, and `GET {prefix}/stream.sse?key=A&key=B` for several
- * keys, all URL-encoded.
+ * keys, all URL-encoded. Where the environment lists events, also with `GET {prefix}/sse/stream`.
  *
- * Throws OPTION_INVALID without `authorize`, LIBRARY_MISSING where @koa/router is not installed.
+ * Throws OPTION_INVALID without `authorize`, LIBRARY_MISSING where @koa/router is not installed, and
+ * OPTION_INVALID, EVENT_INVALID or KEY_INVALID for what the environment says.
  */
 export function createKoaRoutes<Context extends KoaBase = KoaBase>(
   site: HttpSite,
@@ -137,6 +141,12 @@ export function createKoaRoutes<Context extends KoaBase = KoaBase>(
     '/stream.sse',
     streamOf((ctx) => ctx.query.key),
   )
+  const listed = readListedStream(process.env, streamOptions.duration)
+  if (listed) {
+    const { events, duration } = listed
+    const own = duration === null ? streamOptions : { ...streamOptions, duration }
+    router.get('/sse/stream', createKoaStream<Context>(site, [...events.keys()], own, events))
+  }
   return router
 }
 
