@@ -93,6 +93,10 @@ export const ERRORS = {
     when: 'subscribe() cannot continue after its cursor: events of its keys were pruned, or the store was replaced',
     remedy: 'read the current state again, and subscribe without { after }',
   },
+  ENDED_EARLY: {
+    when: 'subscribe() has come to the end of a key that ended otherwise than well; the reason is in the message and in `reason`',
+    remedy: 'what came before is whole up to there; start again what wrote it, or show that it broke off',
+  },
   LIBRARY_MISSING: {
     when: 'an optional library is needed and not installed',
     remedy: 'install the package that the message names',
@@ -112,19 +116,25 @@ export type ErrorCode = keyof typeof ERRORS
 /**
  * Every error that file-signal raises or reports.
  *
- * `message` reads `CODE: what happened; what to do.`, `remedy` holds the second half alone, and
- * `cause` the error underneath, if there is one.
+ * `message` reads `CODE: what happened; what to do.`, `remedy` holds the second half alone,
+ * `cause` the error underneath, if there is one, and `reason`, of ENDED_EARLY, the reason as it was given.
  */
 export class FileSignalError extends Error {
   override readonly name = 'FileSignalError'
   readonly code: ErrorCode
   readonly remedy: string
+  readonly reason?: string
 
-  constructor(code: ErrorCode, what: string, options: { cause?: unknown; remedy?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    what: string,
+    options: { cause?: unknown; remedy?: string; reason?: string } = {},
+  ) {
     const remedy = options.remedy ?? ERRORS[code].remedy
     super(`${code}: ${what}; ${remedy}.`, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.remedy = remedy
+    if (options.reason !== undefined) this.reason = options.reason
   }
 }
 

@@ -17,7 +17,13 @@ import { createPanel } from './panel.js'
 import { createPaths, restartFile } from './paths.js'
 import type { PayloadEngine, PayloadStats, PruneResult } from './payload/engine.js'
 import { sqlite } from './payload/sqlite/store.js'
-import { createPublisher, type Receipt, type SignalCall, type SignalEntry } from './publisher.js'
+import {
+  createPublisher,
+  type EndOptions,
+  type Receipt,
+  type SignalCall,
+  type SignalEntry,
+} from './publisher.js'
 import { createReport } from './report.js'
 import type { SignalEngine } from './signal/engine.js'
 import { fileSignal } from './signal/file.js'
@@ -36,8 +42,11 @@ export interface FileSignal extends AsyncDisposable {
   signal(...call: SignalCall): Promise<Receipt>
   /** Publishes many in one transaction with one wake-up: all of them, or none. */
   signalMany(entries: readonly SignalEntry[]): Promise<Receipt[]>
-  /** Ends a key: its streams get `[DONE]` and close, reconnects get 204, until the next `signal(key)`. */
-  end(key: string): Promise<Receipt>
+  /**
+   * Ends a key: its streams get `[DONE]` and close, reconnects get 204, until the next `signal(key)`. With a
+   * `reason` they get it first, as the data of an `end` event.
+   */
+  end(key: string, options?: EndOptions): Promise<Receipt>
   /** Koa middleware that streams the events of `keys`. */
   stream<Context extends KoaBase = KoaBase>(
     keys: Keys<Context & KoaContext>,

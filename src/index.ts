@@ -37,7 +37,7 @@ export type {
 export { memory } from './payload/memory.js'
 export { type SqliteOptions, sqlite } from './payload/sqlite/store.js'
 export { locate, type Places } from './places.js'
-export type { Receipt, SignalEntry, SignalOptions } from './publisher.js'
+export type { EndOptions, Receipt, SignalEntry, SignalOptions } from './publisher.js'
 export type { SignalEngine, SignalFactory, SignalListener, SignalSite, WakeKind } from './signal/engine.js'
 export { fileSignal } from './signal/file.js'
 export { memorySignal } from './signal/memory.js'

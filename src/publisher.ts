@@ -2,6 +2,7 @@ import { FileSignalError, quote } from './errors.js'
 import { checkDedupe, checkEvent, checkKey, encodePayload, formatId } from './event.js'
 import { refuseUnknown } from './option-values.js'
 import type { Appended, NewRow, PayloadEngine } from './payload/engine.js'
+import { checkReason, encodeEnding } from './reason.js'
 
 /** What `signal()` takes beside key and payload. */
 export interface SignalOptions {
@@ -27,7 +28,13 @@ export interface Receipt {
 export interface Publisher {
   signal(...call: SignalCall): Promise<Receipt>
   signalMany(entries: readonly SignalEntry[]): Promise<Receipt[]>
-  end(key: string): Promise<Receipt>
+  end(key: string, options?: EndOptions): Promise<Receipt>
+}
+
+/** What `end()` takes beside the key. */
+export interface EndOptions {
+  /** Why the key ends otherwise than well: browsers get it in an `end` event before `[DONE]`. 1 to 200 characters. */
+  reason?: string | null
 }
 
 /** Arguments of `signal()`: a payload that is left out is null, one that is undefined is refused. */
@@ -51,8 +58,11 @@ export function createPublisher(site: PublisherSite): Publisher {
       return first(await publish([toRow(entry, site.payloadLimit)]))
     },
     signalMany: async (entries) => publish(toRows(entries, site.payloadLimit)),
-    end: async (key) =>
-      first(await publish([{ key: checkKey(key), event: null, payload: 'null', kind: 'end', dedupe: null }])),
+    end: async (key, options = {}) => {
+      refuseUnknown(options, 'end', ['reason'])
+      const payload = encodeEnding(checkReason(options.reason))
+      return first(await publish([{ key: checkKey(key), event: null, payload, kind: 'end', dedupe: null }]))
+    },
   }
 }
 

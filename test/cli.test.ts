@@ -117,6 +117,9 @@ describe('the command line', () => {
     const { code, stdout } = await runCli(root, ['end', 'k'])
     expect([code, await headOf(events)]).to.deep.equal([0, 2])
     expect(stdout).to.match(/^[0-9a-z]+-2\n$/)
+    expect((await runCli(root, ['end', 'k', '--reason', 'out of paper'])).code).to.equal(0)
+    const { stderr } = await runCli(root, ['tail', 'k'])
+    expect(stderr).to.match(/^ENDED_EARLY: key "k" has ended: "out of paper"; /)
   })
 
   it('says nothing when nobody reads its help, and says so when its output has no room', () => {

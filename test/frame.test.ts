@@ -102,11 +102,15 @@ describe('frames', () => {
     )
   })
 
-  it('end a key with an unnamed [DONE], also where events have a default name', () => {
-    const end = row({ kind: 'end', payload: 'null', event: null })
-    const text = encodeFrame(end, EPOCH, { defaultEvent: 'tick', keyed: true, naming: null })
-    expect(text).to.equal('id: e0p1o2c3-7\ndata: [DONE]\n\n')
-    expect(encodeDone({ epoch: EPOCH, n: 7 })).to.equal(text)
+  it('end a stream with an unnamed [DONE], and tell before it why a key ended, whatever events are called', () => {
+    expect(encodeDone({ epoch: EPOCH, n: 7 })).to.equal('id: e0p1o2c3-7\ndata: [DONE]\n\n')
+    const end = row({ kind: 'end', payload: '{"reason":"lost"}', event: null })
+    expect(encodeFrame(end, EPOCH, { defaultEvent: 'tick', keyed: false, naming: null })).to.equal(
+      'id: e0p1o2c3-7\nevent: end\nat: 1234\ndata: {"reason":"lost"}\n\n',
+    )
+    expect(encodeFrame(end, EPOCH, { defaultEvent: 'tick', keyed: true, naming: null })).to.equal(
+      'id: e0p1o2c3-7\nevent: end\nkey: orders\nat: 1234\ndata: {"reason":"lost","key":"orders"}\n\n',
+    )
   })
 
   it('tell a reset from an event of the same words', () => {

@@ -545,6 +545,7 @@ describe('handler', () => {
       const batch = {
         epoch: 'e0p1',
         events: [],
+        sent: [],
         withEnds: null,
         bytes: () => Buffer.alloc(16 * 1024 * 1024, 'x'),
       }

@@ -2,7 +2,7 @@
 export interface Handlers {
   /** An event without a name: its payload, and what the browser knows about it. */
   message?: (payload: unknown, event: MessageEvent<string>) => void
-  /** Events with a name: `{ paid: (payload) => … }`. */
+  /** Events with a name: `{ paid: (payload) => … }`; `end` among them says why a key ended otherwise than well. */
   named?: Readonly<Record<string, (payload: unknown, event: MessageEvent<string>) => void>>
   /** Events were missed and cannot be sent again: fetch the state as at the page's load. */
   reset?: () => void
@@ -60,6 +60,7 @@ export function listen(url: string, handlers: Handlers): () => void {
       else handlers.message?.(JSON.parse(event.data), event)
     }
     on('ready', () => {})
+    on('end', () => {})
     on('reset', () => handlers.reset?.())
     for (const [name, handle] of Object.entries(handlers.named ?? {})) {
       on(name, (event) => handle(JSON.parse(event.data), event))

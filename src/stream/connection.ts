@@ -125,7 +125,8 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     write: (batch) => write(batch.bytes()),
     caughtUp: () => {},
     reset: (reason, cursor) => void write(encodeReset(reason, cursor)),
-    done: (cursor) => {
+    done: (cursor, last) => {
+      if (last) write(last.bytes())
       write(encodeDone(cursor))
       end()
     },

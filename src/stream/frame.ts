@@ -1,6 +1,7 @@
 import type { Cursor } from '../event.js'
 import { formatId } from '../event.js'
 import type { Row } from '../payload/engine.js'
+import { readReason } from '../reason.js'
 import { eventOf, type Naming, payloadOf } from './naming.js'
 
 /** What decides how a row looks on the wire; streams of one shape share their frames. */
@@ -20,11 +21,11 @@ const LINE_BREAK = /\r\n|\r|\n/
 
 /**
  * A stored row as SSE text, LF only: `id`, `event` where there is one, `key` on keyed streams, `at`
- * in milliseconds, and the payload's JSON text as `data`. An end row is an unnamed `data: [DONE]`.
+ * in milliseconds, and the payload's JSON text as `data`. An end row that tells a reason is an `end`.
  */
 export function encodeFrame(row: Row, epoch: string, shape: Shape): string {
-  if (row.kind === 'end') return encodeDone({ epoch, n: row.n })
   const id = formatId(epoch, row.n)
+  if (row.kind === 'end') return encodeEnd(row, id, shape)
   const { naming } = shape
   const name = (naming ? eventOf(row, naming) : row.event) ?? shape.defaultEvent
   const payload = naming ? payloadOf(row, naming) : row.payload
@@ -41,6 +42,13 @@ export function encodeReady(cursor: Cursor, heartbeat: number): string {
 /** The client must fetch its state again; the stream goes on after `cursor`. */
 export function encodeReset(reason: ResetReason, cursor: Cursor): string {
   return control('reset', cursor, { reason })
+}
+
+/** A key has ended otherwise than well, at the row's place; whether the stream ends with it is told by `[DONE]`. */
+function encodeEnd(row: Row, id: string, shape: Shape): string {
+  const key = shape.keyed ? `key: ${row.key}\n` : ''
+  const data = { reason: readReason(row.payload), ...(shape.keyed && { key: row.key }) }
+  return `id: ${id}\nevent: end\n${key}at: ${row.createdAt}\ndata: ${JSON.stringify(data)}\n\n`
 }
 
 /** Every key has ended, the last one at `cursor`. */

@@ -1,6 +1,7 @@
-import { FileSignalError } from '../errors.js'
+import { FileSignalError, quote } from '../errors.js'
 import { decodePayload, type Event, formatId } from '../event.js'
 import type { Row } from '../payload/engine.js'
+import { readReason } from '../reason.js'
 import type { Sink } from './sink.js'
 
 /** A sink whose events are taken one by one by code in this process. */
@@ -33,13 +34,25 @@ export function createQueue(site: QueueSite): Queue {
   const waiters: Waiter[] = []
   let finished = false
   let failure: unknown
+  /** Why keys ended that have not begun again since. */
+  const reasons = new Map<string, string>()
 
   function push(row: Row, epoch: string): void {
+    if (row.kind === 'end') {
+      note(row)
+      return
+    }
+    reasons.delete(row.key)
     const { key, event, createdAt } = row
     const value = { id: formatId(epoch, row.n), key, event, payload: decodePayload(row.payload), createdAt }
     const waiter = waiters.shift()
     if (waiter) waiter.resolve({ done: false, value })
     else events.push(value)
+  }
+
+  function note(row: Row): void {
+    const reason = readReason(row.payload)
+    if (reason !== null) reasons.set(row.key, reason)
   }
 
   function finish(error?: unknown): void {
@@ -59,7 +72,7 @@ export function createQueue(site: QueueSite): Queue {
   return {
     isFull: () => events.length >= LENGTH,
     write: (batch) => {
-      for (const row of batch.events) push(row, batch.epoch)
+      for (const row of batch.sent) push(row, batch.epoch)
       return events.length < LENGTH
     },
     caughtUp: () => {},
@@ -69,7 +82,12 @@ export function createQueue(site: QueueSite): Queue {
         new FileSignalError('CURSOR_LOST', `subscribe() lost its place (${reason}), the store is at ${at}`),
       )
     },
-    done: () => finish(),
+    // To finish as if all was well would make half an answer look whole.
+    done: (_cursor, last) => {
+      for (const row of last?.sent ?? []) note(row)
+      const [early] = reasons
+      finish(early && endedEarly(...early))
+    },
     fail: finish,
     next: () =>
       new Promise((resolve, reject) => {
@@ -86,4 +104,8 @@ export function createQueue(site: QueueSite): Queue {
       failure = undefined
     },
   }
+}
+
+function endedEarly(key: string, reason: string): FileSignalError {
+  return new FileSignalError('ENDED_EARLY', `key ${quote(key)} has ended: ${quote(reason)}`, { reason })
 }

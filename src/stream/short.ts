@@ -82,7 +82,7 @@ export function createShortConnection(
       text += encodeReset(reason, cursor)
       hasNews = true
     },
-    done: (cursor) => answer(encodeDone(cursor)),
+    done: (cursor, last) => answer((last?.bytes().toString() ?? '') + encodeDone(cursor)),
     fail: (error) => {
       site.onFault(error)
       connection.end()

@@ -10,14 +10,14 @@ import type { ResetReason } from './frame.js'
 export interface Sink {
   /** True where more waits than it may hold; a live subscription falls behind instead of writing. */
   isFull(): boolean
-  /** Takes a batch with at least one event. False: give no more until it has drained. */
+  /** Takes a batch that has something to send. False: give no more until it has drained. */
   write(batch: Batch): boolean
   /** It has all that is there; what follows is written as it comes. Told again each time it has fallen behind. */
   caughtUp(): void
   /** The reader's cursor is lost; what follows comes after `cursor`. */
   reset(reason: ResetReason, cursor: Cursor): void
-  /** Every key has ended. Nothing follows. */
-  done(cursor: Cursor): void
+  /** Every key has ended; `last` tells why, where something ended otherwise than well. Nothing follows. */
+  done(cursor: Cursor, last: Batch | null): void
   /** The subscription has failed by a fault of its own. Nothing follows. */
   fail(error: unknown): void
 }

@@ -1,6 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises'
 import { type Cursor, parseId } from '../event.js'
 import type { Head, Page, PayloadEngine } from '../payload/engine.js'
+import { type Over, overAt } from './ends.js'
 import type { ResetReason } from './frame.js'
 
 /** Where a reader begins. */
@@ -14,8 +15,8 @@ export interface Start {
   readonly page: Page | null
   /** What had been pruned before a client without a cursor came: it lost nothing by that. */
   readonly forgiven: Forgiven | null
-  /** Where every key has ended and nothing follows: the newest end, and whether the client has seen it. */
-  readonly over: { readonly at: Cursor; readonly seen: boolean } | null
+  /** Where every key has ended and nothing follows; else null. */
+  readonly over: Over | null
 }
 
 /** Pruned row numbers that are no loss, per key and as a floor for all. */
@@ -55,7 +56,7 @@ async function startAtHead(
 ): Promise<Start> {
   const cursor = { epoch: head.epoch, n: head.n }
   const ends = await payload.ended(keys, head.n)
-  const over = ends.size === keys.length ? { at: newest(head.epoch, ends), seen: false } : null
+  const over = ends.size === keys.length ? await overAt(payload, head.epoch, ends, false) : null
   return { cursor, reset, ended: new Set(ends.keys()), page: null, forgiven: null, over }
 }
 
@@ -69,7 +70,7 @@ async function startHonoured(
   const quiet = page.rows.length === 0 && page.pruned.size === 0 && page.floor <= cursor.n
   const same = page.head.epoch === cursor.epoch
   const over =
-    ends.size === keys.length && quiet && same ? { at: newest(cursor.epoch, ends), seen: true } : null
+    ends.size === keys.length && quiet && same ? await overAt(payload, cursor.epoch, ends, true) : null
   return { cursor, reset: null, ended: new Set(ends.keys()), page, forgiven: null, over }
 }
 
@@ -86,8 +87,8 @@ async function startInPast(
   const cursor = { epoch: head.epoch, n: page.rows[0] ? page.rows[0].n - 1 : page.to }
   const ends = await payload.ended(keys, head.n)
   const ended = new Set([...ends.keys()].filter((key) => (ends.get(key) ?? 0) <= cursor.n))
-  const over =
-    ends.size === keys.length && page.rows.length === 0 ? { at: newest(head.epoch, ends), seen: false } : null
+  const isOver = ends.size === keys.length && page.rows.length === 0
+  const over = isOver ? await overAt(payload, head.epoch, ends, false) : null
   const { pruned, floor } = page
   return {
     cursor,
@@ -110,8 +111,4 @@ async function readUntilSome(payload: PayloadEngine, keys: readonly string[], af
   }
   if (page === first) return first
   return { ...page, from: first.from, pruned: new Map([...first.pruned, ...page.pruned]) }
-}
-
-function newest(epoch: string, ends: ReadonlyMap<string, number>): Cursor {
-  return { epoch, n: Math.max(...ends.values()) }
 }

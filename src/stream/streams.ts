@@ -5,8 +5,10 @@ import type { Settings, StreamPlan, StreamSettings } from '../options.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import type { SignalEngine, WakeKind } from '../signal/engine.js'
 import { createAudience } from './audience.js'
+import { lastBatch } from './batch.js'
 import { type Connection, type ConnectionSite, createConnection } from './connection.js'
 import { dispatch } from './dispatch.js'
+import type { Shape } from './frame.js'
 import { createNaming } from './naming.js'
 import { asReported, createOutage } from './outage.js'
 import { isPipelined, type Outgoing } from './outgoing.js'
@@ -174,15 +176,12 @@ export function createStreams(site: StreamsSite): Streams {
     connection.open(start.cursor)
     if (!connection.isOpen()) return
     if (start.reset) connection.reset(start.reset, start.cursor)
-    if (start.over) connection.done(start.over.at)
+    if (start.over) connection.done(start.over.at, lastBatch(start.over, shapeOf(request)))
     if (connection.isOpen()) attach(connection, request, start)
   }
 
   function attach(connection: Connection, request: StreamRequest, start: Start): void {
-    const { keys, listed, plan } = request
-    const naming = createNaming(listed, plan.eventFromPayload)
-    const shape = { defaultEvent: plan.event, keyed: keys.length > 1, naming }
-    const subscription = subscriptions.attach(keys, shape, connection, start)
+    const subscription = subscriptions.attach(request.keys, shapeOf(request), connection, start)
     connections.set(connection, subscription)
     // What it replayed may have ended it, before the connections knew of the subscription.
     if (!connection.isOpen()) subscriptions.close(subscription)
@@ -235,6 +234,11 @@ export function createStreams(site: StreamsSite): Streams {
       return closing
     },
   }
+}
+
+function shapeOf({ plan, keys, listed }: StreamRequest): Shape {
+  const naming = createNaming(listed, plan.eventFromPayload)
+  return { defaultEvent: plan.event, keyed: keys.length > 1, naming }
 }
 
 function idOf(cursor: Cursor): string {

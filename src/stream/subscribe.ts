@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { FileSignalError, quote } from '../errors.js'
 import { type Event, formatId } from '../event.js'
 import type { PayloadEngine } from '../payload/engine.js'
+import { lastBatch } from './batch.js'
 import { checkKeys } from './keys.js'
 import type { Outage } from './outage.js'
 import { createQueue, type Queue } from './queue.js'
@@ -15,7 +16,8 @@ export interface SubscribeOptions {
 
 /**
  * Events in order, each once; finished when every key has ended, at `return()`, and when the instance
- * closes. Throws CURSOR_LOST where a stream would send a reset, and is finished then.
+ * closes. Throws CURSOR_LOST where a stream would send a reset, ENDED_EARLY in place of the end where one of its
+ * keys ended with a reason, and is finished then.
  */
 export interface Subscriber extends AsyncDisposable {
   // Not `extends AsyncIterableIterator`: TypeScript before 5.6 gives that one parameter, later versions three.
@@ -70,7 +72,7 @@ export function createSubscribers(site: SubscribersSite): Subscribers {
       const start = await persist(keys, await noted, finished.signal)
       if (finished.signal.aborted) return
       if (start.reset) queue.reset(start.reset, start.cursor)
-      else if (start.over) queue.finish()
+      else if (start.over) queue.done(start.over.at, lastBatch(start.over, SHAPE))
       else subscription = site.subscriptions.attach(keys, SHAPE, queue, start)
       // The first page may have finished the queue before there was a subscription to close.
       if (subscription && finished.signal.aborted) site.subscriptions.close(subscription)

@@ -2,7 +2,8 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import type { Cursor } from '../event.js'
 import type { Page, PayloadEngine, Row } from '../payload/engine.js'
 import type { Audience, Group } from './audience.js'
-import { type Batch, createBatch } from './batch.js'
+import { type Batch, createBatch, lastBatch } from './batch.js'
+import { closesAt, hasEnd, isTold, type Over, overAt } from './ends.js'
 import { encodeFrame, type ResetReason, type Shape } from './frame.js'
 import type { Outage } from './outage.js'
 import type { Sink } from './sink.js'
@@ -63,7 +64,8 @@ export function createSubscriptions(site: SubscriptionsSite): Subscriptions {
     while (own.state === 'behind') {
       const more = page !== null && page.to < page.head.n
       const news = page === null || page.rows.length > 0
-      if (page) take(own, page, ownBatch(own, page))
+      if (page && hasEnd(page)) await takeEnds(own, page)
+      else if (page) take(own, page, ownBatch(own, page))
       // While it waits, what it sent is the socket's to hold.
       page = null
       if (own.state !== 'behind') return
@@ -109,24 +111,33 @@ export function createSubscriptions(site: SubscriptionsSite): Subscriptions {
     }
   }
 
-  function take(own: Subscription, page: Page, batch: Batch): void {
+  /** A page with ends, of one that is behind: keys that were opened again since are no reason to close. */
+  async function takeEnds(own: Subscription, page: Page): Promise<void> {
+    const { keys } = own.group
+    const closing = await attempt(own, () => closesAt(site.payload(), keys, page.head.n))
+    // Where the store could not be asked the page is read again.
+    if (closing !== null && own.state === 'behind') take(own, page, ownBatch(own, page), closing)
+  }
+
+  /** `closing` is the first row with which it may close, if all keys have ended there. */
+  function take(own: Subscription, page: Page, batch: Batch, closing = 0): void {
     const { epoch, start, n } = page.head
     if (epoch !== own.epoch) reset(own, 'epoch', { epoch, n: start })
     else if (isLost(own, page)) reset(own, 'pruned', { epoch, n })
-    else deliver(own, page, batch)
+    else deliver(own, page, batch, closing)
   }
 
-  function deliver(own: Subscription, page: Page, batch: Batch): void {
+  function deliver(own: Subscription, page: Page, batch: Batch, closing: number): void {
     const { rest, end } =
-      own.n <= page.from && !batch.withEnds && !own.ended ? whole(batch) : pick(own, batch)
+      own.n <= page.from && !batch.withEnds && !own.ended ? whole(batch) : pick(own, batch, closing)
     own.n = Math.max(own.n, page.to)
-    if (rest.events.length > 0 && !own.sink.write(rest)) own.blocked = true
-    if (end) finish(own, end.n)
+    if (rest.sent.length > 0 && !own.sink.write(rest)) own.blocked = true
+    if (end) finish(own, { at: { epoch: own.epoch, n: end.n }, told: [end].filter(isTold) })
   }
 
-  function finish(own: Subscription, n: number): void {
+  function finish(own: Subscription, over: Pick<Over, 'at' | 'told'>): void {
     close(own)
-    own.sink.done({ epoch: own.epoch, n })
+    own.sink.done(over.at, lastBatch(over, own.group.shape))
   }
 
   function reset(own: Subscription, reason: ResetReason, cursor: Cursor): void {
@@ -141,11 +152,15 @@ export function createSubscriptions(site: SubscriptionsSite): Subscriptions {
 
   async function learnEnds(own: Subscription): Promise<void> {
     const { keys } = own.group
-    const ends = await attempt(own, () => site.payload().ended([...keys], own.n))
-    if (!ends || own.state !== 'behind') return
+    const { epoch, n } = own
+    const learnt = await attempt(own, async () => {
+      const ends = await site.payload().ended([...keys], n)
+      return { ends, over: ends.size === keys.size ? await overAt(site.payload(), epoch, ends, false) : null }
+    })
+    if (!learnt || own.state !== 'behind') return
     own.unsure = false
-    own.ended = ends.size > 0 ? new Set(ends.keys()) : null
-    if (ends.size === keys.size) finish(own, Math.max(...ends.values()))
+    own.ended = learnt.ends.size > 0 ? new Set(learnt.ends.keys()) : null
+    if (learnt.over) finish(own, learnt.over)
   }
 
   function fallBehind(own: Subscription, blocked: boolean): void {
@@ -221,26 +236,25 @@ function whole(batch: Batch): { rest: Batch; end: Row | null } {
   return { rest: batch, end: null }
 }
 
-/** The rows after the subscription's own place, up to the one with which its last key has ended. */
-function pick(own: Subscription, batch: Batch): { rest: Batch; end: Row | null } {
+/** The rows after the subscription's own place, up to the one from `closing` on with which its last key has ended. */
+function pick(own: Subscription, batch: Batch, closing: number): { rest: Batch; end: Row | null } {
   const { keys, shape } = own.group
   const ended = own.ended ?? new Set<string>()
-  const events: Row[] = []
+  const rows: Row[] = []
   let end: Row | null = null
   for (const row of batch.withEnds ?? batch.events) {
     if (row.n <= own.n) continue
-    if (row.kind === 'event') {
-      ended.delete(row.key)
-      events.push(row)
-    } else if (ended.add(row.key).size === keys.size) {
+    if (row.kind === 'event') ended.delete(row.key)
+    else if (ended.add(row.key).size === keys.size && row.n >= closing) {
       end = row
       break
     }
+    if (isTold(row)) rows.push(row)
   }
   own.ended = ended.size > 0 ? ended : null
   // The same rows again: keep the buffer that the others share.
-  if (events.length === batch.events.length) return { rest: batch, end }
-  return { rest: createBatch(batch.epoch, events, (row) => encodeFrame(row, batch.epoch, shape)), end }
+  if (rows.length === batch.sent.length) return { rest: batch, end }
+  return { rest: createBatch(batch.epoch, rows, (row) => encodeFrame(row, batch.epoch, shape)), end }
 }
 
 /** True where an event of its keys, after its place, was pruned before it was read. */
