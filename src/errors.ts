@@ -89,6 +89,19 @@ export const ERRORS = {
     when: 'something given to a stream threw, or the store could not be read for it (reported, not thrown)',
     remedy: 'read the cause; the browser was told to come back',
   },
+  SOURCE_FAILED: {
+    when: 'a source given to streamFrom() threw, or gave what cannot be sent (reported, not thrown)',
+    remedy:
+      'read the cause; a callback is asked again at its next turn, an iterable that threw has ended for its clients',
+  },
+  SOURCE_TIMEOUT: {
+    when: 'a callback given to streamFrom() took longer than its timeout (reported, not thrown)',
+    remedy: 'let it obey its signal, or raise timeout; it is asked again once it has answered',
+  },
+  SOURCE_USED: {
+    when: 'an iterator given to streamFrom() can be read once, and a second client came (reported once, not thrown)',
+    remedy: 'pass a function that makes one for each client, or share: true',
+  },
   CURSOR_LOST: {
     when: 'subscribe() cannot continue after its cursor: events of its keys were pruned, or the store was replaced',
     remedy: 'read the current state again, and subscribe without { after }',

@@ -12,6 +12,7 @@ import {
   type KoaRoutesOptions,
 } from './http/koa.js'
 import { createHandler, type NodeHandler, type NodeRequest } from './http/node.js'
+import { createKoaSource, createSourceHandler, type NodeContext, type SourceOf } from './http/source.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
 import { createPaths, restartFile } from './paths.js'
@@ -28,6 +29,7 @@ import { createReport } from './report.js'
 import type { SignalEngine } from './signal/engine.js'
 import { fileSignal } from './signal/file.js'
 import { memorySignal } from './signal/memory.js'
+import type { SourceOptions } from './source-options.js'
 import { createStreams, type StreamStats } from './stream/streams.js'
 import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
 
@@ -56,6 +58,19 @@ export interface FileSignal extends AsyncDisposable {
   handler<Request extends NodeRequest = IncomingMessage>(
     keys: Keys<Request>,
     options?: StreamOptions<Request>,
+  ): NodeHandler<Request>
+  /**
+   * Koa middleware that streams what `source` gives: a callback asked every so often, or an async iterable read to its
+   * end. Nothing is stored. See docs/sources.md.
+   */
+  streamFrom<Context extends KoaBase = KoaBase, Share extends boolean = false>(
+    source: SourceOf<Context & KoaContext, Share>,
+    options?: SourceOptions<Context & KoaContext, Share>,
+  ): KoaMiddleware<Context>
+  /** The same for node:http, Express and Fastify; the function's context is `{ req, res }`. */
+  handlerFrom<Request extends NodeRequest = IncomingMessage, Share extends boolean = false>(
+    source: SourceOf<NodeContext<Request>, Share>,
+    options?: SourceOptions<Request, Share>,
   ): NodeHandler<Request>
   /**
    * A @koa/router Router: `/stream/KEY.sse`, `/stream.sse?key=A&key=B`, and `/sse/stream` for what the environment
@@ -118,7 +133,13 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     return part()
   }
 
-  const streams = createStreams({ payload, signal, settings, report, onStreaming: (on) => panel.watch(on) })
+  function onStreaming(streaming: boolean): void {
+    // Streams of sources alone open no store, and are to be finished before a panel ends this process all the same.
+    if (streaming && !closing) panel.used(true)
+    panel.watch(streaming)
+  }
+
+  const streams = createStreams({ payload, signal, settings, report, onStreaming })
   const panel = createPanel({
     restartFile: () => restartFile(paths),
     onRestart: streams.handOver,
@@ -157,6 +178,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     ...publisher,
     stream: (keys, streamOptions) => createKoaStream(http, keys, streamOptions),
     handler: (keys, streamOptions) => createHandler(http, keys, streamOptions),
+    streamFrom: (source, sourceOptions) => createKoaSource(http, source, sourceOptions),
+    handlerFrom: (source, sourceOptions) => createSourceHandler(http, source, sourceOptions),
     routes: (routesOptions) => createKoaRoutes(http, { ...duration, ...routesOptions }),
     subscribe: (keys, subscribeOptions) => open(() => streams.subscribe(keys, subscribeOptions)),
     prune: async (onProgress) => open(payload).prune(onProgress),

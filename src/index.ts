@@ -18,6 +18,7 @@ export { type ClientAddressOptions, clientAddress } from './http/client-address.
 export type { Keys } from './http/keys.js'
 export type { KoaBase, KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } from './http/koa.js'
 export type { NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
+export type { NodeContext, SourceOf } from './http/source.js'
 export type {
   Duration,
   FileSignalOptions,
@@ -41,5 +42,7 @@ export type { EndOptions, Receipt, SignalEntry, SignalOptions } from './publishe
 export type { SignalEngine, SignalFactory, SignalListener, SignalSite, WakeKind } from './signal/engine.js'
 export { fileSignal } from './signal/file.js'
 export { memorySignal } from './signal/memory.js'
+export type { SourceOptions } from './source-options.js'
+export type { Source, SourceCall, SourceFunction } from './stream/source/source.js'
 export type { StreamStats } from './stream/streams.js'
 export type { SubscribeOptions, Subscriber } from './stream/subscribe.js'

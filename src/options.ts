@@ -159,7 +159,8 @@ export const ENVIRONMENT = Object.freeze({
 
 const HOUR = 60 * 60 * 1000
 const WEEKS = 366 * 24 * HOUR
-const POLL = [20, HOUR] as const
+/** The shortest and the longest time between two looks, in milliseconds. */
+export const POLL = Object.freeze([20, HOUR] as const)
 
 /** The shortest and the longest duration of a stream, in milliseconds. */
 export const DURATIONS = Object.freeze([20, WEEKS] as const)
@@ -203,7 +204,8 @@ export function validateStream<Context>(
 
 const STREAM_OPTIONS = ['event', 'eventFromPayload', 'replay', 'authorize', 'heartbeat', 'duration', 'retry']
 
-function validateStreamSettings(
+/** The part that streams of every kind have. Throws OPTION_INVALID. */
+export function validateStreamSettings(
   options: Pick<FileSignalOptions, 'heartbeat' | 'duration' | 'retry'>,
   defaults: StreamSettings,
 ): StreamSettings {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { FileSignalError } from '../errors.js'
 import { checkEvent } from '../event.js'
-import { type StreamOptions, type StreamSettings, validateStream } from '../options.js'
+import { type Settings, type StreamOptions, type StreamSettings, validateStream } from '../options.js'
 import { asReported } from '../stream/outage.js'
 import { isGone, type Outgoing } from '../stream/outgoing.js'
 import type { Streams } from '../stream/streams.js'
@@ -13,7 +13,7 @@ import { createKeySource, type Keys } from './keys.js'
 /** What the HTTP side is built on. */
 export interface HttpSite {
   readonly streams: Streams
-  readonly settings: StreamSettings
+  readonly settings: StreamSettings & Pick<Settings, 'poll'>
   readonly report: (error: FileSignalError) => void
 }
 

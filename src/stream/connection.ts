@@ -15,6 +15,8 @@ export interface Connection extends Sink, Ticking {
   waiting(): number
   /** Sends headers and prelude, and `ready` where the cursor is known. */
   open(cursor: Cursor | null): void
+  /** Writes what is encoded already. False: give no more until it has drained. */
+  send(data: Buffer | string): boolean
   /** Ends the response when all that waits has been sent, or destroys it 5 s later. Idempotent. */
   end(): void
   /** Leaves the response to others, who have nothing from here yet. */
@@ -122,6 +124,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
         release()
       }
     },
+    send: write,
     write: (batch) => write(batch.bytes()),
     caughtUp: () => {},
     reset: (reason, cursor) => void write(encodeReset(reason, cursor)),

@@ -56,8 +56,32 @@ export function encodeDone(cursor: Cursor): string {
   return `id: ${formatId(cursor.epoch, cursor.n)}\ndata: [DONE]\n\n`
 }
 
-function control(event: string, cursor: Cursor, data: object): string {
-  return `event: ${event}\nid: ${formatId(cursor.epoch, cursor.n)}\ndata: ${JSON.stringify(data)}\n\n`
+/** The id of a `[DONE]` that no store has numbered: a browser that comes back with it has had all. */
+export const DONE_ID = 'done'
+
+/** One item of a source: JSON text, under its event name or none. It can be had once, so it has no id. */
+export function encodeItem(event: string | null, json: string): string {
+  return `${event === null ? '' : `event: ${event}\n`}data: ${json}\n\n`
+}
+
+/** `ready` of a stream without a cursor. */
+export function encodeBareReady(heartbeat: number): string {
+  return control('ready', null, { heartbeat })
+}
+
+/** A source has ended otherwise than well; `[DONE]` follows. */
+export function encodeBareEnd(reason: string): string {
+  return control('end', null, { reason })
+}
+
+/** A source has ended. */
+export function encodeBareDone(): string {
+  return `id: ${DONE_ID}\ndata: [DONE]\n\n`
+}
+
+function control(event: string, cursor: Cursor | null, data: object): string {
+  const id = cursor ? `id: ${formatId(cursor.epoch, cursor.n)}\n` : ''
+  return `event: ${event}\n${id}data: ${JSON.stringify(data)}\n\n`
 }
 
 /** JSON.stringify breaks no lines, but other writers may store what they have printed prettily. */

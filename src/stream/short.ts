@@ -70,6 +70,10 @@ export function createShortConnection(
     open: (cursor) => {
       if (cursor) text += encodeReady(cursor, plan.heartbeat)
     },
+    send: (data) => {
+      answer(data)
+      return false
+    },
     write: (batch) => {
       answer(batch.bytes())
       return false

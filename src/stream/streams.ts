@@ -44,6 +44,14 @@ export interface StreamRequest {
   >
 }
 
+/** What feeds a response from elsewhere than the store. */
+export interface Feed {
+  /** The socket takes more again. */
+  drained(): void
+  /** The response has ended, or its client has gone. May be told twice. */
+  left(): void
+}
+
 /** What `stats()` tells of the streams of this instance. */
 export interface StreamStats {
   /** Open responses and subscribers. */
@@ -70,6 +78,8 @@ export interface Streams {
    * Never rejects: what fails is reported, and the client told to come back.
    */
   open(request: StreamRequest): Promise<'open' | 'over'>
+  /** Opens a response that `feed` fills, without the store. Null where there is nothing to fill: gone, or ended at once. */
+  accept(response: Outgoing, plan: StreamSettings, feed: Feed): Connection | null
   /** Events as an async iterable. Throws KEY_INVALID and OPTION_INVALID at the call. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
   /** Tells the one reader that something may have been committed. */
@@ -132,11 +142,8 @@ export function createStreams(site: StreamsSite): Streams {
   async function open(request: StreamRequest): Promise<'open' | 'over'> {
     const connection = connect(request)
     if (!connection.isOpen()) return 'open'
-    connections.set(connection, null)
-    if (connections.size === 1) onStreaming(true)
-    ticker.add(connection)
-    const refused = closing !== null || isPipelined(request.response)
-    const start = refused ? null : await prepare(connection, request)
+    enter(connection)
+    const start = isRefused(request.response) ? null : await prepare(connection, request)
     if (start?.over?.seen && connection.isOpen()) {
       connection.release()
       return 'over'
@@ -144,6 +151,33 @@ export function createStreams(site: StreamsSite): Streams {
     if (start && connection.isOpen()) begin(connection, request, start)
     else connection.end()
     return 'open'
+  }
+
+  function enter(connection: Connection): void {
+    connections.set(connection, null)
+    if (connections.size === 1) onStreaming(true)
+    ticker.add(connection)
+  }
+
+  function isRefused(response: Outgoing): boolean {
+    return closing !== null || isPipelined(response)
+  }
+
+  function accept(response: Outgoing, plan: StreamSettings, feed: Feed): Connection | null {
+    const connection = createConnection(response, settingsOf(plan), {
+      ...connectionSite,
+      onDrain: feed.drained,
+      onEnd: feed.left,
+      onClose: (own) => {
+        feed.left()
+        connectionSite.onClose(own)
+      },
+    })
+    if (!connection.isOpen()) return null
+    enter(connection)
+    if (isRefused(response)) connection.end()
+    else connection.open(null)
+    return connection.isOpen() ? connection : null
   }
 
   function connect({ response, plan, short, lastEventId }: StreamRequest): Connection {
@@ -225,6 +259,7 @@ export function createStreams(site: StreamsSite): Streams {
 
   return {
     open,
+    accept,
     subscribe: subscribers.open,
     wake: tailer.wake,
     stats,

@@ -1,0 +1,54 @@
+import type { FileSignalError } from '../../errors.js'
+import type { SourcePlan } from '../../source-options.js'
+import { DONE_ID, encodeBareReady } from '../frame.js'
+import type { Outgoing } from '../outgoing.js'
+import type { Streams } from '../streams.js'
+import { type Broadcast, createBroadcast, type Hearer } from './broadcast.js'
+import { createSourceFaults } from './faults.js'
+import { createOrigin } from './origin.js'
+import type { Source } from './source.js'
+
+/** One client of a source: its response, what the source is to know of its request, and its Last-Event-ID. */
+export interface SourceRequest<Context> {
+  readonly response: Outgoing
+  readonly context: Context
+  readonly lastEventId: string | null
+}
+
+/** Opens a stream; 'over' where the client has all of it: nothing is written, answer 204. */
+export type SourceServer<Context> = (request: SourceRequest<Context>) => 'open' | 'over'
+
+/**
+ * Serves one source: each client gets a run of its own, or, with `share`, all get one, which sees nobody's
+ * context. It needs no store.
+ */
+export function createSourceServer<Context>(
+  streams: Pick<Streams, 'accept'>,
+  source: Source<Context | null>,
+  plan: SourcePlan<never>,
+  report: (error: FileSignalError) => void,
+): SourceServer<Context> {
+  const faults = createSourceFaults(report)
+  const begin = createOrigin(source, plan, faults)
+  let shared: Broadcast | null = null
+
+  function broadcastFor({ context, lastEventId }: SourceRequest<Context>): Broadcast {
+    if (!plan.share) return createBroadcast((site) => begin(context, lastEventId, site), plan, faults)
+    if (!shared || shared.isOver()) shared = createBroadcast((site) => begin(null, null, site), plan, faults)
+    return shared
+  }
+
+  return (request) => {
+    if (request.lastEventId === DONE_ID) return 'over'
+    let hearer: Hearer | null = null
+    const connection = streams.accept(request.response, plan, {
+      drained: () => hearer?.drained(),
+      left: () => hearer?.leave(),
+    })
+    if (connection) {
+      connection.send(encodeBareReady(plan.heartbeat))
+      hearer = broadcastFor(request).join(connection)
+    }
+    return 'open'
+  }
+}

@@ -1,0 +1,334 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import Router from '@koa/router'
+import { expect } from 'chai'
+import { createFileSignal } from 'file-signal'
+import Koa from 'koa'
+import compress from 'koa-compress'
+import { createSourceHandler } from '../dist/http/source.js'
+import type { SourceOptions } from '../dist/source-options.js'
+import type { Source } from '../dist/stream/source/source.js'
+import { freshFolder } from './support/folder.js'
+import { createRig, type Rig } from './support/rig.js'
+import { type Client, type ConnectOptions, stream } from './support/sse.js'
+import { until } from './support/wait.js'
+
+let clients: Client[]
+
+async function open(url: string, options: ConnectOptions = {}): Promise<Client> {
+  const client = await stream(url, options)
+  clients.push(client)
+  return client
+}
+
+/** The data of all messages but ready. */
+const data = (client: Client) => client.messages.slice(1).map((message) => message.data)
+
+describe('streamFrom with share: true', () => {
+  let rig: Rig
+
+  const serve = (source: Source<null>, options: Omit<SourceOptions<never, true>, 'authorize'> = {}) =>
+    rig.serve(createSourceHandler(rig, source, { ...options, share: true }))
+  const codes = () => rig.reports.map(({ code }) => code)
+  const streams = () => rig.streams.stats().streams
+
+  /** A source whose items the test gives out one by one; `runs` tells of each run whether it was aborted. */
+  function createGiver() {
+    const runs: AbortSignal[] = []
+    const given: unknown[] = []
+    let more = () => {}
+    async function* source(context: null, { signal }: { signal: AbortSignal }) {
+      if (context !== null) throw new Error('a shared run has no context')
+      runs.push(signal)
+      for (;;) {
+        while (given.length > 0) {
+          const item = given.shift()
+          if (item === 'END') return
+          if (item === 'THROW') throw new Error('told so')
+          yield item
+        }
+        await new Promise<void>((resolve) => {
+          more = resolve
+        })
+      }
+    }
+    const give = (...items: unknown[]) => {
+      given.push(...items)
+      more()
+    }
+    return { source, runs, give }
+  }
+
+  beforeEach(() => {
+    clients = []
+    rig = createRig({ buffer: 64 * 1024 })
+  })
+
+  afterEach(async () => {
+    for (const client of clients) client.close()
+    await rig.close()
+    expect(rig.streams.stats()).to.include({ streams: 0, waiting: 0 })
+  })
+
+  it('asks a callback once an interval for 100 clients, who all get each value', async () => {
+    let calls = 0
+    const contexts = new Set<unknown>()
+    const url = await serve(
+      (context, { lastEventId }) => {
+        contexts.add(context).add(lastEventId)
+        return ++calls
+      },
+      { every: 30 },
+    )
+    const all = await Promise.all(Array.from({ length: 100 }, () => open(url)))
+    const counted = calls
+    await until(() => all.every((client) => Number(data(client).at(-1)) >= counted + 5), 'five more values')
+    for (const client of all) {
+      const values = data(client).map(Number)
+      const first = values[0] ?? 0
+      expect(values).to.deep.equal(values.map((_, i) => first + i))
+    }
+    expect([...contexts]).to.deep.equal([null])
+  })
+
+  it('gives a newcomer a callback’s last value at once', async () => {
+    let calls = 0
+    const url = await serve(() => ++calls, { every: '1h' })
+    const first = await open(url)
+    await until(() => data(first).length === 1, 'the value')
+    const second = await open(url)
+    await until(() => data(second).length === 1, 'the same value')
+    expect([data(second), calls]).to.deep.equal([['1'], 1])
+  })
+
+  it('gives a newcomer nothing of what a callback said before where replay is "none"', async () => {
+    const answers = ['early', null, null, null]
+    const url = await serve(() => (answers.length > 0 ? answers.shift() : 'later'), {
+      every: 20,
+      replay: 'none',
+    })
+    const first = await open(url)
+    await until(() => data(first).includes('"early"'), 'the early value')
+    const second = await open(url)
+    await until(() => data(second).length > 0, 'a later value')
+    expect(data(second)[0]).to.equal('"later"')
+  })
+
+  it('runs an iterable once, from the first client to the last, and anew for the next', async () => {
+    const { source, runs, give } = createGiver()
+    const url = await serve(source)
+    const first = await open(url)
+    give('a')
+    await until(() => data(first).length === 1, 'the first item')
+    const second = await open(url)
+    give('b')
+    await until(() => data(second).length === 1 && data(first).length === 2, 'the second item')
+    expect([data(first), data(second)]).to.deep.equal([['"a"', '"b"'], ['"b"']])
+    first.close()
+    await until(() => streams() === 1, 'the first to leave')
+    expect(runs.map(({ aborted }) => aborted)).to.deep.equal([false])
+    second.close()
+    await until(() => runs[0]?.aborted, 'the end of the run')
+    const third = await open(url)
+    await until(() => runs.length === 2, 'a new run')
+    expect([runs.map(({ aborted }) => aborted), data(third)]).to.deep.equal([[true, false], []])
+  })
+
+  it('gives a newcomer an iterable’s last item where replay is "last"', async () => {
+    const { source, give } = createGiver()
+    const url = await serve(source, { replay: 'last' })
+    const first = await open(url)
+    give(1, 2)
+    await until(() => data(first).length === 2, 'two items')
+    const second = await open(url)
+    await until(() => data(second).length === 1, 'the last item')
+    expect(data(second)).to.deep.equal(['2'])
+  })
+
+  it('ends all with [DONE], and begins anew for who comes afterwards', async () => {
+    const { source, runs, give } = createGiver()
+    const url = await serve(source)
+    const both = [await open(url), await open(url)]
+    give(1, 'END')
+    await until(() => both.every(({ ended }) => ended), 'the end')
+    expect(both.map(data)).to.deep.equal([
+      ['1', '[DONE]'],
+      ['1', '[DONE]'],
+    ])
+    await open(url)
+    await until(() => runs.length === 2, 'a new run')
+    expect(runs[0]?.aborted).to.equal(false)
+  })
+
+  it('tells all of an iterable that throws, and reports it once', async () => {
+    const { source, give } = createGiver()
+    const url = await serve(source)
+    const both = [await open(url), await open(url)]
+    give(1, 'THROW')
+    await until(() => both.every(({ ended }) => ended), 'the end')
+    for (const client of both) expect(data(client)).to.deep.equal(['1', '{"reason":"failed"}', '[DONE]'])
+    expect(codes()).to.deep.equal(['SOURCE_FAILED'])
+  })
+
+  it('lets all read a bare iterator, which has ended for who comes afterwards', async () => {
+    const { source, give } = createGiver()
+    const url = await serve(source(null, { signal: new AbortController().signal }))
+    const both = [await open(url), await open(url)]
+    give(1, 'END')
+    await until(() => both.every(({ ended }) => ended), 'the end')
+    for (const client of both) expect(data(client)).to.deep.equal(['1', '[DONE]'])
+    const late = await open(url)
+    await until(() => late.ended, 'the end')
+    expect([data(late), codes()]).to.deep.equal([['[DONE]'], []])
+  })
+
+  it('tells who comes after the last has left a bare iterator that the rest cannot be had', async () => {
+    const { source, give } = createGiver()
+    const url = await serve(source(null, { signal: new AbortController().signal }))
+    const first = await open(url)
+    give(1)
+    await until(() => data(first).length === 1, 'the item')
+    first.close()
+    await until(() => streams() === 0, 'the client to leave')
+    const late = await open(url)
+    await until(() => late.ended, 'the end')
+    expect(data(late)).to.deep.equal(['{"reason":"used"}', '[DONE]'])
+    expect(codes()).to.deep.equal(['SOURCE_USED'])
+  })
+
+  it('gives a slow client the newest value of a callback when it reads again, and delays nobody', async () => {
+    let calls = 0
+    const filling = 'x'.repeat(500_000)
+    const url = await serve(() => ({ n: ++calls, filling }), { every: 20 })
+    const slow = await open(url)
+    slow.pause()
+    const quick = await open(url)
+    await until(() => rig.streams.stats().waiting > 64 * 1024, 'a full socket', 10_000)
+    const { length } = data(quick)
+    await until(() => data(quick).length > length + 5, 'more for the quick one')
+    const waiting = rig.streams.stats().waiting
+    expect(waiting).to.be.below(2_000_000)
+    const skipped = calls
+    slow.resume()
+    const numbers = () => data(slow).map((text) => JSON.parse(text).n as number)
+    await until(() => (numbers().at(-1) ?? 0) >= skipped, 'the newest')
+    const gaps = numbers().filter((n, i) => i > 0 && n !== (numbers()[i - 1] ?? 0) + 1)
+    expect(gaps).to.have.length(1)
+    const all = data(quick).map((text) => JSON.parse(text).n as number)
+    expect(all).to.deep.equal(all.map((_, i) => (all[0] ?? 0) + i))
+  })
+
+  it('ends a client that reads an iterable too slowly, with the reason, and delays nobody', async () => {
+    const total = 200
+    const url = await serve(async function* () {
+      await until(() => clients.length === 2, 'both clients')
+      for (let i = 0; i < total; i += 1) {
+        await turn()
+        yield `${i} ${'x'.repeat(100_000)}`
+      }
+    })
+    const slow = await open(url)
+    slow.pause()
+    const quick = await open(url)
+    await until(() => quick.ended, 'all of it', 10_000)
+    expect(data(quick)).to.have.length(total + 1)
+    expect(data(quick).at(-1)).to.equal('[DONE]')
+    slow.resume()
+    await until(() => slow.ended, 'the end of the slow one')
+    expect(data(slow).slice(-2)).to.deep.equal(['{"reason":"slow"}', '[DONE]'])
+    expect(data(slow).length).to.be.below(total)
+  })
+
+  it('lets its only client read in its own time', async () => {
+    let pulled = 0
+    const url = await serve(function* () {
+      while (pulled < 500) yield `${++pulled}${'x'.repeat(60_000)}`
+    })
+    const client = await open(url)
+    client.pause()
+    await until(() => rig.streams.stats().waiting > 0, 'a full socket')
+    expect(pulled).to.be.below(500)
+    client.resume()
+    await until(() => client.ended, 'the end', 10_000)
+    expect(data(client)).to.have.length(501)
+    expect(data(client).at(-1)).to.equal('[DONE]')
+  })
+})
+
+describe('streamFrom in an app', () => {
+  beforeEach(() => {
+    clients = []
+  })
+  afterEach(() => {
+    for (const client of clients) client.close()
+  })
+
+  it('touches no store, streams through Koa’s compression, and ends with the instance', async () => {
+    const root = freshFolder()
+    const events = createFileSignal({ root, poll: 20 })
+    const router = new Router()
+    router.get(
+      '/clock/:zone',
+      events.streamFrom((ctx) => ({ zone: ctx.params.zone })),
+    )
+    router.get('/list', events.streamFrom(['a', 'b'], { authorize: (ctx) => ctx.get('x-user') === 'me' }))
+    router.get(
+      '/shared',
+      events.streamFrom((ctx) => ctx, { share: true, every: 20, event: 'tick' }),
+    )
+    const app = new Koa().use(compress({ threshold: 0 })).use(router.routes())
+    const server = app.listen(0)
+    const handled = createServer(events.handlerFrom(({ req }) => req.url)).listen(0)
+    try {
+      const base = await until(() => addressOf(server), 'the app')
+      const clock = await open(`${base}/clock/utc`, { headers: { 'Accept-Encoding': 'gzip' } })
+      await until(() => data(clock).length > 2, 'ticks at the instance’s poll')
+      expect(data(clock)[2]).to.equal('{"zone":"utc"}')
+      expect((await fetch(`${base}/list`)).status).to.equal(403)
+      const list = await open(`${base}/list`, { headers: { 'X-User': 'me' } })
+      await until(() => list.isDone() && list.ended, 'the end')
+      const again = { 'X-User': 'me', 'Last-Event-ID': 'done' }
+      expect((await fetch(`${base}/list`, { headers: again })).status).to.equal(204)
+      expect((await fetch(`${base}/list`, { method: 'HEAD', headers: again })).status).to.equal(200)
+      await open(`${base}/shared`)
+      const other = await open(`${await until(() => addressOf(handled), 'the handler')}/x`)
+      await until(() => data(other)[0] === '"/x"', 'the item')
+      expect(readdirSync(root)).to.deep.equal([])
+    } finally {
+      await events.close()
+      for (const one of [server, handled]) {
+        one.closeAllConnections()
+        one.close()
+      }
+    }
+    await until(() => clients.every(({ ended }) => ended), 'the end of all streams')
+    expect(existsSync(join(root, 'data'))).to.equal(false)
+  })
+
+  it('ends when a panel restarts the app', async () => {
+    const root = freshFolder()
+    mkdirSync(join(root, 'tmp'))
+    const events = createFileSignal({ root })
+    const server = createServer(events.handlerFrom(() => 1)).listen(0)
+    try {
+      const client = await open(await until(() => addressOf(server), 'the server'))
+      // What stands there at the first look is no restart, and nobody tells when that was.
+      await until(() => {
+        writeFileSync(join(root, 'tmp/restart.txt'), String(performance.now()))
+        return client.ended
+      }, 'the end')
+      expect(client.isDone()).to.equal(false)
+    } finally {
+      await events.close()
+      server.closeAllConnections()
+      server.close()
+    }
+  })
+})
+
+function addressOf(server: ReturnType<typeof createServer>): string | null {
+  const address = server.address()
+  return typeof address === 'object' && address ? `http://127.0.0.1:${address.port}` : null
+}
