@@ -26,6 +26,11 @@ export async function publish(total: number): Promise<string> {
 }
 export const middleware = events.stream((ctx) => (ctx.params.id === undefined ? null : 'order:' + ctx.params.id))
 export const handler = events.handler((req) => req.headers.host ?? null, { replay: 'last' })
+export const clock = events.streamFrom((ctx, { signal }) => (ctx === null && signal.aborted ? null : Date.now()), { share: true })
+export const words = events.streamFrom(async function* (ctx, { lastEventId }) {
+  yield [ctx.params.id, lastEventId]
+})
+export const lookUp = events.handlerFrom(({ req, res }) => [req.url, res.statusCode], { authorize: (req) => req.url !== '/' })
 export async function listen(seen: (event: Event) => void): Promise<void> {
   for await (const event of events.subscribe(['a', 'b'])) seen(event)
   await events.close()

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import Router from '@koa/router'
 import { expect } from 'chai'
+import { EventSource } from 'eventsource'
 import { createFileSignal } from 'file-signal'
 import Koa from 'koa'
 import compress from 'koa-compress'
 import { createSourceHandler } from '../dist/http/source.js'
 import type { SourceOptions } from '../dist/source-options.js'
 import type { Source } from '../dist/stream/source/source.js'
+import { startExample } from './setup/example.js'
 import { freshFolder } from './support/folder.js'
 import { createRig, type Rig } from './support/rig.js'
 import { type Client, type ConnectOptions, stream } from './support/sse.js'
@@ -305,6 +307,36 @@ describe('streamFrom in an app', () => {
     }
     await until(() => clients.every(({ ended }) => ended), 'the end of all streams')
     expect(existsSync(join(root, 'data'))).to.equal(false)
+  })
+
+  it('is what the example’s page listens to: one clock for all, an answer for each, none for who has left', async () => {
+    const example = await startExample('stream-from')
+    let source: EventSource | null = null
+    try {
+      const clocks = [await open(`${example.address}clock.sse`), await open(`${example.address}clock.sse`)]
+      await until(() => clocks.every((clock) => data(clock).length > 1), 'two values')
+      const [first, second] = clocks.map((clock) => clock.payloads() as { asked: number; writing: number }[])
+      expect(second?.[1]).to.deep.equal(first?.find(({ asked }) => asked === second?.[1]?.asked))
+
+      const words: string[] = []
+      source = new EventSource(`${example.address}answer.sse?question=Who%3F`)
+      source.onmessage = (message) => words.push(message.data)
+      const brief = await open(`${example.address}answer.sse?question=x`)
+      await until(() => brief.payloads().length > 0, 'the first word')
+      brief.close()
+      await until(() => words.at(-1) === '[DONE]', 'the end')
+      expect(
+        words
+          .slice(0, -1)
+          .map((word) => JSON.parse(word))
+          .join(''),
+      ).to.match(/^You ask: “Who\?” .* you read\.$/)
+      const last = () => clocks[0]?.payloads().at(-1) as { writing: number }
+      await until(() => last().writing === 0, 'nobody to be answered')
+    } finally {
+      source?.close()
+      expect(await example.stop()).to.equal(0)
+    }
   })
 
   it('ends when a panel restarts the app', async () => {
