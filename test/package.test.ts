@@ -1,30 +1,17 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { ERRORS } from 'file-signal'
+import { userProject } from './setup/user-project.js'
+import { freePort } from './setup/web-server.js'
 import { freshFolder } from './support/folder.js'
 import { type Client, stream } from './support/sse.js'
 import { until } from './support/wait.js'
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)))
 const readme = readFileSync(join(here, 'README.md'), 'utf8')
-
-/** A project of its own that has installed file-signal. `npm init` writes the type "commonjs". */
-function project(files: Record<string, string> = {}, type = 'module'): string {
-  const root = freshFolder()
-  mkdirSync(join(root, 'node_modules/@koa'), { recursive: true })
-  symlinkSync(here, join(root, 'node_modules/file-signal'))
-  for (const name of ['koa', '@koa/router']) {
-    symlinkSync(join(here, 'node_modules', name), join(root, 'node_modules', name))
-  }
-  writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'an-app', type }))
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(root, name), text)
-  return root
-}
 
 describe('the package', () => {
   describe('the README', () => {
@@ -37,7 +24,7 @@ describe('the package', () => {
     it('has a server and a publisher that work as they stand', async () => {
       const named = /^A [^\n`]*`([\w-]+\.\w+)`.*\n\n```js\n([\s\S]*?)```/gm
       const files = [...readme.matchAll(named)].map(([, name, code]) => [name as string, code as string])
-      const root = project(Object.fromEntries(files), 'commonjs')
+      const root = userProject(Object.fromEntries(files), 'commonjs')
       const [[server], [publisher]] = files as [[string], [string]]
       const port = await freePort()
       const child = spawn(process.execPath, [server], {
@@ -75,7 +62,7 @@ describe('the package', () => {
   })
 
   it('does nothing when it is imported: no listener, no handle, no file, no native code', () => {
-    const root = project({
+    const root = userProject({
       'import.js': `
         const before = JSON.stringify(process.eventNames().map((name) => [name, process.listenerCount(name)]))
         const { createFileSignal } = await import('file-signal')
@@ -111,7 +98,7 @@ describe('the package', () => {
   })
 
   it('can be required from CommonJS, as the loaders of panels do', () => {
-    const root = project({
+    const root = userProject({
       'app.cjs': `const { createFileSignal } = require('file-signal'); console.log(typeof createFileSignal().signal)`,
     })
     const args = Number(process.versions.node.split('.')[0]) > 20 ? [] : ['--no-warnings']
@@ -143,11 +130,3 @@ describe('the package', () => {
     expect(paths.filter((path) => /^(test|build|bench|node_modules)\//.test(path))).to.deep.equal([])
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
