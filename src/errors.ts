@@ -102,6 +102,15 @@ export const ERRORS = {
     when: 'an iterator given to streamFrom() can be read once, and a second client came (reported once, not thrown)',
     remedy: 'pass a function that makes one for each client, or share: true',
   },
+  HOOK_FAILED: {
+    when: 'beforeSend or onLoop threw, or beforeSend gave what cannot be sent (reported, not thrown)',
+    remedy: 'read the cause; the stream goes on, without this event if it was beforeSend',
+  },
+  HOOK_TIMEOUT: {
+    when: 'beforeSend or onLoop took longer than hookTimeout (reported, not thrown)',
+    remedy:
+      'make it quicker, or raise hookTimeout; the stream goes on, without this event if it was beforeSend',
+  },
   CURSOR_LOST: {
     when: 'subscribe() cannot continue after its cursor: events of its keys were pruned, or the store was replaced',
     remedy: 'read the current state again, and subscribe without { after }',

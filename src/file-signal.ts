@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { FileSignalError } from './errors.js'
 import type { Cursor } from './event.js'
+import type { HydrateMode } from './hook-options.js'
 import type { Keys } from './http/keys.js'
 import {
   createKoaRoutes,
@@ -11,8 +12,8 @@ import {
   type KoaRoutes,
   type KoaRoutesOptions,
 } from './http/koa.js'
-import { createHandler, type NodeHandler, type NodeRequest } from './http/node.js'
-import { createKoaSource, createSourceHandler, type NodeContext, type SourceOf } from './http/source.js'
+import { createHandler, type NodeContext, type NodeHandler, type NodeRequest } from './http/node.js'
+import { createKoaSource, createSourceHandler, type SourceOf } from './http/source.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
 import { createPaths, restartFile } from './paths.js'
@@ -50,14 +51,14 @@ export interface FileSignal extends AsyncDisposable {
    */
   end(key: string, options?: EndOptions): Promise<Receipt>
   /** Koa middleware that streams the events of `keys`. */
-  stream<Context extends KoaBase = KoaBase>(
+  stream<Context extends KoaBase = KoaBase, Mode extends HydrateMode = 'each'>(
     keys: Keys<Context & KoaContext>,
-    options?: StreamOptions<Context & KoaContext>,
+    options?: StreamOptions<Context & KoaContext, Context & KoaContext, Mode>,
   ): KoaMiddleware<Context>
   /** The same for node:http, Express and Fastify (on the raw request and response). */
-  handler<Request extends NodeRequest = IncomingMessage>(
+  handler<Request extends NodeRequest = IncomingMessage, Mode extends HydrateMode = 'each'>(
     keys: Keys<Request>,
-    options?: StreamOptions<Request>,
+    options?: StreamOptions<Request, NodeContext<Request>, Mode>,
   ): NodeHandler<Request>
   /**
    * Koa middleware that streams what `source` gives: a callback asked every so often, or an async iterable read to its
@@ -76,7 +77,9 @@ export interface FileSignal extends AsyncDisposable {
    * A @koa/router Router: `/stream/KEY.sse`, `/stream.sse?key=A&key=B`, and `/sse/stream` for what the environment
    * variable SSE_EVENTS lists. `authorize` is required.
    */
-  routes<Context extends KoaBase = KoaBase>(options: KoaRoutesOptions<Context & KoaContext>): KoaRoutes
+  routes<Context extends KoaBase = KoaBase, Mode extends HydrateMode = 'each'>(
+    options: KoaRoutesOptions<Context & KoaContext, Mode>,
+  ): KoaRoutes
   /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
   /** Deletes what retention no longer keeps; this also happens by itself. */

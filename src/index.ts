@@ -14,11 +14,12 @@ export {
   signal,
 } from './file-signal.js'
 export { FOLDER_GUARDS } from './folders.js'
+export type { HookOptions, HookTools, HydrateMode } from './hook-options.js'
 export { type ClientAddressOptions, clientAddress } from './http/client-address.js'
 export type { Keys } from './http/keys.js'
 export type { KoaBase, KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } from './http/koa.js'
-export type { NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
-export type { NodeContext, SourceOf } from './http/source.js'
+export type { NodeContext, NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
+export type { SourceOf } from './http/source.js'
 export type {
   Duration,
   FileSignalOptions,

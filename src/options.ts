@@ -2,6 +2,13 @@ import { readSeconds } from './environment.js'
 import type { FileSignalError } from './errors.js'
 import { PAYLOAD_CAP } from './event.js'
 import {
+  HOOK_OPTIONS,
+  type HookOptions,
+  type HookPlan,
+  type HydrateMode,
+  validateHooks,
+} from './hook-options.js'
+import {
   duration,
   flag,
   fn,
@@ -73,8 +80,12 @@ export interface FileSignalOptions {
   onError?: (error: FileSignalError) => void
 }
 
-/** What a stream takes beside its keys. */
-export interface StreamOptions<Context> {
+/**
+ * What a stream takes beside its keys. `Context` is what callbacks get at connect, `Hooked` what hooks get
+ * while the stream is open.
+ */
+export interface StreamOptions<Context, Hooked = Context, Mode extends HydrateMode = 'each'>
+  extends HookOptions<Hooked, Mode> {
   /** Default event name for events without one. */
   event?: string
   /** True: a payload that is an object with a string `event` is sent under that name, where it can be one. Default false. */
@@ -112,13 +123,17 @@ export interface StreamSettings {
 }
 
 /** Stream options after validation. */
-export interface StreamPlan<Context> extends StreamSettings {
+export interface StreamPlan<Context, Hooked = Context> extends StreamSettings {
   readonly event: string | null
   readonly eventFromPayload: boolean
   /** Number of events for a client without a cursor; Infinity is all. */
   readonly replay: number
   readonly authorize: StreamOptions<Context>['authorize'] | null
+  readonly hooks: HookPlan<Hooked> | null
 }
+
+/** What of the instance's settings holds for a stream that does not say otherwise. */
+export type StreamDefaults = StreamSettings & Pick<Settings, 'poll'>
 
 export const DEFAULT_RETENTION: Retention = Object.freeze({
   maxAge: 24 * 60 * 60 * 1000,
@@ -187,11 +202,11 @@ export function validateOptions(options: FileSignalOptions = {}, env: Environmen
 }
 
 /** Checks stream options against the instance's settings. Throws OPTION_INVALID or EVENT_INVALID. */
-export function validateStream<Context>(
-  options: StreamOptions<Context>,
-  settings: StreamSettings,
+export function validateStream<Context, Hooked = Context>(
+  options: StreamOptions<Context, Hooked, HydrateMode>,
+  settings: StreamDefaults,
   checkEvent: (event: unknown) => string | null,
-): StreamPlan<Context> {
+): StreamPlan<Context, Hooked> {
   refuseUnknown(options, 'stream', STREAM_OPTIONS)
   return Object.freeze({
     ...validateStreamSettings(options, settings),
@@ -199,10 +214,20 @@ export function validateStream<Context>(
     eventFromPayload: flag(options.eventFromPayload, 'eventFromPayload'),
     replay: replay(options.replay),
     authorize: fn(options.authorize, 'authorize'),
+    hooks: validateHooks(options, settings.poll),
   })
 }
 
-const STREAM_OPTIONS = ['event', 'eventFromPayload', 'replay', 'authorize', 'heartbeat', 'duration', 'retry']
+const STREAM_OPTIONS = [
+  'event',
+  'eventFromPayload',
+  'replay',
+  'authorize',
+  'heartbeat',
+  'duration',
+  'retry',
+  ...HOOK_OPTIONS,
+]
 
 /** The part that streams of every kind have. Throws OPTION_INVALID. */
 export function validateStreamSettings(

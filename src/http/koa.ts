@@ -2,10 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import { codeOf, FileSignalError, quote } from '../errors.js'
 import { checkEvent } from '../event.js'
+import type { HydrateMode } from '../hook-options.js'
 import { type StreamOptions, validateStream } from '../options.js'
 import { isGone } from '../stream/outgoing.js'
 import { keepUncompressed, writeStreamHead } from '../stream/unbuffered.js'
 import { type Admission, admit, wishesOf } from './admission.js'
+import { bindHooks } from './hooks.js'
 import { createKeySource, type Keys } from './keys.js'
 import { readListedStream } from './listed.js'
 import type { HttpSite } from './node.js'
@@ -41,7 +43,8 @@ export interface KoaContext extends KoaBase {
 
 export type KoaMiddleware<Context = KoaBase> = (ctx: Context, next: () => Promise<unknown>) => Promise<void>
 
-export interface KoaRoutesOptions<Context = KoaContext> extends StreamOptions<Context> {
+export interface KoaRoutesOptions<Context = KoaContext, Mode extends HydrateMode = 'each'>
+  extends StreamOptions<Context, Context, Mode> {
   /** What the paths begin with, for example `/events`. Default: nothing. */
   prefix?: string
   /** Asked at each connect, with the keys that the browser named: without it everybody could read every key. */
@@ -65,18 +68,21 @@ interface Router<Context> extends KoaRoutes {
  * `listed` names events by key. Throws KEY_INVALID, EVENT_INVALID and OPTION_INVALID when it is made. What
  * `keys` and `authorize` throw goes the way of all errors in Koa.
  */
-export function createKoaStream<Context extends KoaBase = KoaBase>(
+export function createKoaStream<Context extends KoaBase = KoaBase, Mode extends HydrateMode = 'each'>(
   site: HttpSite,
   keys: Keys<Context & KoaContext>,
-  options: StreamOptions<Context & KoaContext> = {},
+  options: StreamOptions<Context & KoaContext, Context & KoaContext, Mode> = {},
   listed: ReadonlyMap<string, string> | null = null,
 ): KoaMiddleware<Context> {
   const plan = validateStream(options, site.settings, checkEvent)
   const source = createKeySource(keys)
   return createMiddleware(
     (ctx) => admit(ctx.req, withParams(ctx), source, plan),
-    (ctx, admitted) =>
-      site.streams.open({ response: ctx.res, keys: admitted, listed, ...wishesOf(ctx.req), plan }),
+    (ctx, admitted) => {
+      const hooks = bindHooks(plan.hooks, () => withParams(ctx))
+      const response = ctx.res
+      return site.streams.open({ response, keys: admitted, listed, ...wishesOf(ctx.req), plan, hooks })
+    },
   )
 }
 
@@ -115,9 +121,9 @@ export function createMiddleware<Context extends KoaBase>(
  * Throws OPTION_INVALID without `authorize`, LIBRARY_MISSING where @koa/router is not installed, and
  * OPTION_INVALID, EVENT_INVALID or KEY_INVALID for what the environment says.
  */
-export function createKoaRoutes<Context extends KoaBase = KoaBase>(
+export function createKoaRoutes<Context extends KoaBase = KoaBase, Mode extends HydrateMode = 'each'>(
   site: HttpSite,
-  options: KoaRoutesOptions<Context & KoaContext>,
+  options: KoaRoutesOptions<Context & KoaContext, Mode>,
 ): KoaRoutes {
   const { prefix = '', ...streamOptions } = options ?? {}
   if (typeof streamOptions.authorize !== 'function') {
@@ -132,7 +138,7 @@ export function createKoaRoutes<Context extends KoaBase = KoaBase>(
   }
   const router = loadRouter<Context>(prefix)
   const streamOf = (keys: (ctx: KoaContext) => string | string[] | undefined) =>
-    createKoaStream<Context>(site, keys, streamOptions)
+    createKoaStream<Context, Mode>(site, keys, streamOptions)
   router.get(
     '/stream/:key.sse',
     streamOf((ctx) => ctx.params.key),
@@ -145,7 +151,7 @@ export function createKoaRoutes<Context extends KoaBase = KoaBase>(
   if (listed) {
     const { events, duration } = listed
     const own = duration === null ? streamOptions : { ...streamOptions, duration }
-    router.get('/sse/stream', createKoaStream<Context>(site, [...events.keys()], own, events))
+    router.get('/sse/stream', createKoaStream<Context, Mode>(site, [...events.keys()], own, events))
   }
   return router
 }

@@ -2,23 +2,30 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { FileSignalError } from '../errors.js'
 import { checkEvent } from '../event.js'
-import { type Settings, type StreamOptions, type StreamSettings, validateStream } from '../options.js'
+import type { HydrateMode } from '../hook-options.js'
+import { type StreamDefaults, type StreamOptions, validateStream } from '../options.js'
 import { asReported } from '../stream/outage.js'
 import { isGone, type Outgoing } from '../stream/outgoing.js'
 import type { Streams } from '../stream/streams.js'
 import { writeStreamHead } from '../stream/unbuffered.js'
 import { type Admission, admit, wishesOf } from './admission.js'
+import { bindHooks } from './hooks.js'
 import { createKeySource, type Keys } from './keys.js'
 
 /** What the HTTP side is built on. */
 export interface HttpSite {
   readonly streams: Streams
-  readonly settings: StreamSettings & Pick<Settings, 'poll'>
+  readonly settings: StreamDefaults
   readonly report: (error: FileSignalError) => void
 }
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest
 export type NodeResponse = ServerResponse | Http2ServerResponse
+/** What hooks and sources get of a request. */
+export interface NodeContext<Request = IncomingMessage> {
+  readonly req: Request
+  readonly res: NodeResponse
+}
 export type NodeHandler<Request> = (req: Request, res: NodeResponse) => Promise<void>
 
 const METHODS = 'GET, HEAD, OPTIONS'
@@ -30,17 +37,23 @@ const METHODS = 'GET, HEAD, OPTIONS'
  * the stream is open or refused, and never rejects: where `keys` or `authorize` throw, the client
  * gets 500 and `report` a STREAM_FAILED.
  */
-export function createHandler<Request extends NodeRequest = IncomingMessage>(
+export function createHandler<
+  Request extends NodeRequest = IncomingMessage,
+  Mode extends HydrateMode = 'each',
+>(
   site: HttpSite,
   keys: Keys<Request>,
-  options: StreamOptions<Request> = {},
+  options: StreamOptions<Request, NodeContext<Request>, Mode> = {},
 ): NodeHandler<Request> {
   const plan = validateStream(options, site.settings, checkEvent)
   const source = createKeySource(keys)
   return createAnswer(
     site.report,
     (req) => admit(req, req, source, plan),
-    (req, res, admitted) => site.streams.open({ response: res, keys: admitted, ...wishesOf(req), plan }),
+    (req, res, admitted) => {
+      const hooks = bindHooks(plan.hooks, () => ({ req, res }))
+      return site.streams.open({ response: res, keys: admitted, ...wishesOf(req), plan, hooks })
+    },
   )
 }
 

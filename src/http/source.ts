@@ -5,13 +5,7 @@ import { createSourceServer, type SourceServer } from '../stream/source/serve.js
 import { isIterable, type Source } from '../stream/source/source.js'
 import { admit, wishesOf } from './admission.js'
 import { createMiddleware, type KoaBase, type KoaContext, type KoaMiddleware, withParams } from './koa.js'
-import { createAnswer, type HttpSite, type NodeHandler, type NodeRequest, type NodeResponse } from './node.js'
-
-/** The context of a source outside Koa. */
-export interface NodeContext<Request = IncomingMessage> {
-  readonly req: Request
-  readonly res: NodeResponse
-}
+import { createAnswer, type HttpSite, type NodeContext, type NodeHandler, type NodeRequest } from './node.js'
 
 /** A source whose function gets the context, or null where one run is shared: it must not see one client's request. */
 export type SourceOf<Context, Share extends boolean> = Source<Share extends true ? null : Context>

@@ -25,6 +25,8 @@ export interface ListenedKeys {
 export interface Audience {
   join(keys: readonly string[], shape: Shape): Group
   leave(group: Group): void
+  /** The one object for all shapes that look like this one, so that it can be a key of a map. */
+  intern(shape: Shape): Shape
   listened(): ListenedKeys
   groupsOf(key: string): Iterable<Group>
   groups(): Iterable<Group>
@@ -81,6 +83,7 @@ export function createAudience(): Audience {
       members += 1
       return group
     },
+    intern: (shape) => intern(shapes, lookOf(shape), shape),
     leave: (group) => {
       group.members -= 1
       members -= 1

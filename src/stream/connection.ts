@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Cursor } from '../event.js'
 import type { StreamSettings } from '../options.js'
-import { encodeDone, encodeReady, encodeReset } from './frame.js'
+import { encodeDone, encodeReady, encodeReset, encodeSkip } from './frame.js'
 import { isGone, type Outgoing, onceClosed } from './outgoing.js'
 import type { Sink } from './sink.js'
 import type { Ticking } from './ticker.js'
@@ -17,6 +17,8 @@ export interface Connection extends Sink, Ticking {
   open(cursor: Cursor | null): void
   /** Writes what is encoded already. False: give no more until it has drained. */
   send(data: Buffer | string): boolean
+  /** What came up to `cursor` is not for this client: moves its Last-Event-ID there, within a second or so. */
+  skip(cursor: Cursor): void
   /** Ends the response when all that waits has been sent, or destroys it 5 s later. Idempotent. */
   end(): void
   /** Leaves the response to others, who have nothing from here yet. */
@@ -52,6 +54,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   let taken = 0
   let takenAt = 0
   let writable = true
+  let skipped: Cursor | null = null
   let letGo = () => {}
 
   function write(data: Buffer | string): boolean {
@@ -62,6 +65,17 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     writable = response.write(data)
     if (drained && !writable) takenAt = wroteAt
     return writable
+  }
+
+  /** Events bring an id of their own, so what was skipped before them need not be told. */
+  function send(data: Buffer | string): boolean {
+    skipped = null
+    return write(data)
+  }
+
+  function tellSkipped(): void {
+    if (skipped) write(encodeSkip(skipped))
+    skipped = null
   }
 
   function isStalled(now: number): boolean {
@@ -75,6 +89,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   function end(): void {
     connection.open(null)
     if (!connection.isOpen()) return
+    tellSkipped()
     state = 'ending'
     endedAt = performance.now()
     response.end()
@@ -124,11 +139,18 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
         release()
       }
     },
-    send: write,
-    write: (batch) => write(batch.bytes()),
+    send,
+    write: (batch) => send(batch.bytes()),
+    skip: (cursor) => {
+      skipped = cursor
+    },
     caughtUp: () => {},
-    reset: (reason, cursor) => void write(encodeReset(reason, cursor)),
+    reset: (reason, cursor) => {
+      skipped = null
+      write(encodeReset(reason, cursor))
+    },
     done: (cursor, last) => {
+      skipped = null
       if (last) write(last.bytes())
       write(encodeDone(cursor))
       end()
@@ -144,6 +166,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
         if (now - endedAt >= LINGERING) drop()
       } else if (isStalled(now)) drop()
       else if (now >= endsAt) end()
+      else if (writable && skipped) tellSkipped()
       else if (writable && now + step > wroteAt + plan.heartbeat) write(HEARTBEAT)
     },
   }

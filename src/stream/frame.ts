@@ -24,11 +24,25 @@ const LINE_BREAK = /\r\n|\r|\n/
  * in milliseconds, and the payload's JSON text as `data`. An end row that tells a reason is an `end`.
  */
 export function encodeFrame(row: Row, epoch: string, shape: Shape): string {
+  if (row.kind === 'end') return encodeEnd(row, formatId(epoch, row.n), shape)
+  const payload = shape.naming ? payloadOf(row, shape.naming) : row.payload
+  return encodeEvent(row, epoch, shape, nameOf(row, shape), payload)
+}
+
+/** The event name of a row, or null for none. */
+export function nameOf(row: Row, { naming, defaultEvent }: Shape): string | null {
+  return (naming ? eventOf(row, naming) : row.event) ?? defaultEvent
+}
+
+/** A frame at the place of `row`, with an event name and a payload that may be others than the row's own. */
+export function encodeEvent(
+  row: Row,
+  epoch: string,
+  shape: Shape,
+  name: string | null,
+  payload: string,
+): string {
   const id = formatId(epoch, row.n)
-  if (row.kind === 'end') return encodeEnd(row, id, shape)
-  const { naming } = shape
-  const name = (naming ? eventOf(row, naming) : row.event) ?? shape.defaultEvent
-  const payload = naming ? payloadOf(row, naming) : row.payload
   const event = name === null ? '' : `event: ${name}\n`
   const key = shape.keyed ? `key: ${row.key}\n` : ''
   return `id: ${id}\n${event}${key}at: ${row.createdAt}\ndata: ${dataLines(payload)}\n\n`
@@ -49,6 +63,11 @@ function encodeEnd(row: Row, id: string, shape: Shape): string {
   const key = shape.keyed ? `key: ${row.key}\n` : ''
   const data = { reason: readReason(row.payload), ...(shape.keyed && { key: row.key }) }
   return `id: ${id}\nevent: end\n${key}at: ${row.createdAt}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+/** Moves the reader's Last-Event-ID to `cursor`; without data EventSource dispatches nothing. */
+export function encodeSkip(cursor: Cursor): string {
+  return `id: ${formatId(cursor.epoch, cursor.n)}\n\n`
 }
 
 /** Every key has ended, the last one at `cursor`. */

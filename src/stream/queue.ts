@@ -43,8 +43,7 @@ export function createQueue(site: QueueSite): Queue {
       return
     }
     reasons.delete(row.key)
-    const { key, event, createdAt } = row
-    const value = { id: formatId(epoch, row.n), key, event, payload: decodePayload(row.payload), createdAt }
+    const value = readEvent(row, epoch)
     const waiter = waiters.shift()
     if (waiter) waiter.resolve({ done: false, value })
     else events.push(value)
@@ -104,6 +103,11 @@ export function createQueue(site: QueueSite): Queue {
       failure = undefined
     },
   }
+}
+
+/** A stored row as code in this process gets it, with a payload of its own. */
+export function readEvent({ n, key, event, payload, createdAt }: Row, epoch: string): Event {
+  return { id: formatId(epoch, n), key, event, payload: decodePayload(payload), createdAt }
 }
 
 function endedEarly(key: string, reason: string): FileSignalError {

@@ -1,12 +1,16 @@
 import { performance } from 'node:perf_hooks'
+import type { Cursor } from '../event.js'
 import type { StreamSettings } from '../options.js'
 import { type Connection, type ConnectionSite, LINGERING } from './connection.js'
-import { encodeDone, encodeReady, encodeReset } from './frame.js'
+import { encodeDone, encodeReady, encodeReset, encodeSkip } from './frame.js'
 import { isGone, type Outgoing, onceClosed } from './outgoing.js'
 import { encodeRetry, writeStreamHead } from './unbuffered.js'
 
 /** Milliseconds until the client asks again after an answer; at least one answer a heartbeat is empty. */
 const RETRY = [200, 300] as const
+
+/** Milliseconds in which an answer collects what comes piece by piece, and the next piece is not far. */
+const COLLECTING = 250
 
 /**
  * A short response, for layers that hand on nothing before the end: it waits for the first news, answers
@@ -27,11 +31,16 @@ export function createShortConnection(
   let hasNews = !wait
   let endedAt = 0
   let text = ''
+  let collected = 0
+  let collecting: NodeJS.Timeout | null = null
+  let skipped: Cursor | null = null
   let letGo = () => {}
 
   function answer(news: Buffer | string, retry: readonly [number, number] = RETRY): void {
     if (state !== 'waiting') return
-    const body = Buffer.concat([Buffer.from(encodeRetry(retry) + text), Buffer.from(news)])
+    stopCollecting()
+    const last = skipped && news.length === 0 ? encodeSkip(skipped) : ''
+    const body = Buffer.concat([Buffer.from(encodeRetry(retry) + text), Buffer.from(news), Buffer.from(last)])
     try {
       writeStreamHead(response, { 'Content-Length': String(body.length) })
     } catch (error) {
@@ -46,8 +55,14 @@ export function createShortConnection(
     site.onEnd(connection)
   }
 
+  function stopCollecting(): void {
+    if (collecting) clearTimeout(collecting)
+    collecting = null
+  }
+
   function close(): void {
     if (state === 'closed') return
+    stopCollecting()
     state = 'closed'
     site.onClose(connection)
   }
@@ -70,13 +85,22 @@ export function createShortConnection(
     open: (cursor) => {
       if (cursor) text += encodeReady(cursor, plan.heartbeat)
     },
-    send: (data) => {
-      answer(data)
-      return false
-    },
     write: (batch) => {
       answer(batch.bytes())
       return false
+    },
+    send: (data) => {
+      if (state !== 'waiting') return false
+      text += data.toString()
+      skipped = null
+      hasNews = true
+      collected += data.length
+      if (collected > site.buffer) answer('')
+      else collecting ??= setTimeout(answer, COLLECTING, '')
+      return state === 'waiting'
+    },
+    skip: (cursor) => {
+      skipped = cursor
     },
     caughtUp: () => {
       if (hasNews) answer('')
@@ -84,6 +108,7 @@ export function createShortConnection(
     // What comes behind it belongs to the same answer: the end of every key is not told a second time.
     reset: (reason, cursor) => {
       text += encodeReset(reason, cursor)
+      skipped = null
       hasNews = true
     },
     done: (cursor, last) => answer((last?.bytes().toString() ?? '') + encodeDone(cursor)),

@@ -9,9 +9,11 @@ import { lastBatch } from './batch.js'
 import { type Connection, type ConnectionSite, createConnection } from './connection.js'
 import { dispatch } from './dispatch.js'
 import type { Shape } from './frame.js'
+import { createHooks, type Hooks, type RunningHooks } from './hooks.js'
 import { createNaming } from './naming.js'
 import { asReported, createOutage } from './outage.js'
 import { isPipelined, type Outgoing } from './outgoing.js'
+import { createSharedHydrations } from './shared-hydration.js'
 import { createShortConnection } from './short.js'
 import { findStart, type Start } from './start.js'
 import { createSubscribers, type SubscribeOptions, type Subscriber } from './subscribe.js'
@@ -36,6 +38,8 @@ export interface StreamRequest {
   readonly lastEventId: string | null
   /** Event names by key, which beat those of the rows. */
   readonly listed?: ReadonlyMap<string, string> | null
+  /** What is called while the stream is open; null for nothing. */
+  readonly hooks: Hooks | null
   /** True for an answer that ends with the first news. */
   readonly short: boolean
   readonly plan: Pick<
@@ -113,6 +117,8 @@ export function createStreams(site: StreamsSite): Streams {
   const subscriptions = createSubscriptions({ payload, audience, tailer, poll, outage })
   const subscribers = createSubscribers({ payload, subscriptions, poll, outage })
   const connections = new Map<Connection, Subscription | null>()
+  const hooked = new Map<Connection, RunningHooks>()
+  const shared = createSharedHydrations()
   let closing: Promise<void> | null = null
   let onEmpty = () => {}
   let handedOverAt = Number.NEGATIVE_INFINITY
@@ -120,16 +126,13 @@ export function createStreams(site: StreamsSite): Streams {
   const connectionSite: ConnectionSite = {
     buffer,
     onDrain: (connection) => {
-      const subscription = connections.get(connection)
-      if (subscription) subscriptions.drained(subscription)
+      const hooks = hooked.get(connection)
+      if (hooks) hooks.drained()
+      else drained(connection)
     },
-    onEnd: (connection) => {
-      const subscription = connections.get(connection)
-      if (subscription) subscriptions.close(subscription)
-    },
+    onEnd: over,
     onClose: (connection) => {
-      const subscription = connections.get(connection)
-      if (subscription) subscriptions.close(subscription)
+      over(connection)
       connections.delete(connection)
       ticker.delete(connection)
       if (connections.size > 0) return
@@ -137,6 +140,18 @@ export function createStreams(site: StreamsSite): Streams {
       onEmpty()
     },
     onFault: (error) => report(asReported(error, 'a stream failed')),
+  }
+
+  function drained(connection: Connection): void {
+    const subscription = connections.get(connection)
+    if (subscription) subscriptions.drained(subscription)
+  }
+
+  function over(connection: Connection): void {
+    const subscription = connections.get(connection)
+    if (subscription) subscriptions.close(subscription)
+    hooked.get(connection)?.close()
+    hooked.delete(connection)
   }
 
   async function open(request: StreamRequest): Promise<'open' | 'over'> {
@@ -215,10 +230,27 @@ export function createStreams(site: StreamsSite): Streams {
   }
 
   function attach(connection: Connection, request: StreamRequest, start: Start): void {
-    const subscription = subscriptions.attach(request.keys, shapeOf(request), connection, start)
+    const shape = shapeOf(request)
+    const hooks = request.hooks && startHooks(connection, request.hooks, request.keys, shape)
+    if (!connection.isOpen()) return
+    const subscription = subscriptions.attach(request.keys, shape, hooks?.sink ?? connection, start)
     connections.set(connection, subscription)
     // What it replayed may have ended it, before the connections knew of the subscription.
     if (!connection.isOpen()) subscriptions.close(subscription)
+  }
+
+  function startHooks(
+    connection: Connection,
+    hooks: Hooks,
+    keys: readonly string[],
+    wanted: Shape,
+  ): RunningHooks {
+    const shape = audience.intern(wanted)
+    const onDrain = () => drained(connection)
+    const running = createHooks(connection, hooks, { shared, shape, keys, buffer, onDrain, report })
+    hooked.set(connection, running)
+    running.start()
+    return running
   }
 
   function handOver(): void {
@@ -237,6 +269,7 @@ export function createStreams(site: StreamsSite): Streams {
     })
     endAll()
     if (connections.size > 0) await emptied
+    shared.close()
     await tailer.close()
   }
 

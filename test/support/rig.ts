@@ -1,7 +1,8 @@
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FileSignalError } from '../../dist/errors.js'
-import { createHandler, type HttpSite } from '../../dist/http/node.js'
+import type { HydrateMode } from '../../dist/hook-options.js'
+import { createHandler, type HttpSite, type NodeContext } from '../../dist/http/node.js'
 import { DEFAULTS, type Retention, type StreamOptions } from '../../dist/options.js'
 import type { NewRow, PayloadEngine } from '../../dist/payload/engine.js'
 import { memory } from '../../dist/payload/memory.js'
@@ -25,7 +26,10 @@ export interface Rig extends HttpSite {
   end(key: string): Promise<string>
   /** Serves on a free port of this machine; closed by close(). */
   serve(listener: http.RequestListener): Promise<string>
-  handle(keys: string | string[], options?: StreamOptions<http.IncomingMessage>): Promise<string>
+  handle<Mode extends HydrateMode = 'each'>(
+    keys: string | string[],
+    options?: StreamOptions<http.IncomingMessage, NodeContext<http.IncomingMessage>, Mode>,
+  ): Promise<string>
   /** Ends all streams and servers, and checks that nothing of them is left. */
   close(): Promise<void>
 }

@@ -1,0 +1,20 @@
+import type { HookPlan } from '../hook-options.js'
+import type { Hooks } from '../stream/hooks.js'
+
+/**
+ * The hooks of one stream: null where it has none, so that its request is not kept. A function that answers for
+ * all stays the same one, and knows no request.
+ */
+export function bindHooks<Context>(plan: HookPlan<Context> | null, contextOf: () => Context): Hooks | null {
+  if (!plan) return null
+  const { each, once, onLoop, poll, timeout } = plan
+  if (!each && !onLoop) return { each, once, onLoop, poll, timeout }
+  const context = contextOf()
+  return {
+    each: each && ((event, tools) => each(event, context, tools)),
+    once,
+    onLoop: onLoop && ((tools) => onLoop(context, tools)),
+    poll,
+    timeout,
+  }
+}

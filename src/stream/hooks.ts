@@ -1,0 +1,71 @@
+import { type FileSignalError, quote } from '../errors.js'
+import type { HookTools } from '../hook-options.js'
+import type { Connection } from './connection.js'
+import type { Shape } from './frame.js'
+import type { Hook } from './hydrate.js'
+import { createHydration, type HydratingSink } from './hydration.js'
+import { createOwnHydrator, type Hydrator } from './hydrator.js'
+import { startLoop } from './loop.js'
+import type { SharedHook, SharedHydrations } from './shared-hydration.js'
+import type { Sink } from './sink.js'
+
+/** The user's functions for one stream, bound to its request. Times in milliseconds. */
+export interface Hooks {
+  readonly each: Hook | null
+  readonly once: SharedHook | null
+  readonly onLoop: ((tools: HookTools) => unknown) | null
+  readonly poll: number
+  readonly timeout: number
+}
+
+/** The hooks of one open stream. */
+export interface RunningHooks {
+  /** Where the stream's events go. */
+  readonly sink: Sink
+  /** Begins the loop. */
+  start(): void
+  /** The connection has drained. */
+  drained(): void
+  /** The stream is over: no hook is called any more. Idempotent. */
+  close(): void
+}
+
+export interface HooksSite {
+  readonly shared: SharedHydrations
+  readonly shape: Shape
+  readonly keys: readonly string[]
+  readonly buffer: number
+  readonly onDrain: () => void
+  readonly report: (error: FileSignalError) => void
+}
+
+/** Puts the hooks of one stream before its connection. */
+export function createHooks(connection: Connection, hooks: Hooks, site: HooksSite): RunningHooks {
+  const { onLoop, poll, timeout } = hooks
+  const { report } = site
+  const hydrator = createHydrator(hooks, site)
+  const sink: HydratingSink | null = hydrator && createHydration(connection, hydrator, site)
+  let stopLoop = () => {}
+
+  return {
+    sink: sink ?? connection,
+    start: () => {
+      if (!onLoop) return
+      const place = `on a stream of ${quote(site.keys.join(', '))}`
+      stopLoop = startLoop(onLoop, { poll, limit: timeout, place, report })
+      // What it did first may have ended the stream.
+      if (!connection.isOpen()) stopLoop()
+    },
+    drained: sink ? sink.drained : site.onDrain,
+    close: () => {
+      stopLoop()
+      sink?.close()
+    },
+  }
+}
+
+function createHydrator({ each, once, timeout }: Hooks, site: HooksSite): Hydrator | null {
+  const { shape, shared, report } = site
+  if (once) return shared.hydrator(once, shape, { limit: timeout, report })
+  return each && createOwnHydrator(each, shape, { limit: timeout, report })
+}

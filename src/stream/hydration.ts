@@ -1,0 +1,152 @@
+import type { Row } from '../payload/engine.js'
+import type { Batch } from './batch.js'
+import type { Connection } from './connection.js'
+import { encodeFrame, type Shape } from './frame.js'
+import type { HydratedFrame, Hydrator } from './hydrator.js'
+import type { Sink } from './sink.js'
+
+/** A sink that stands before a connection, and lets a hook decide what each event looks like. */
+export interface HydratingSink extends Sink {
+  /** The connection has drained. */
+  drained(): void
+  /** The connection has ended: the hook is called no more. Idempotent. */
+  close(): void
+}
+
+export interface HydrationSite {
+  readonly shape: Shape
+  /** Bytes of payload that may wait for the hook before a live subscription falls behind. */
+  readonly buffer: number
+  /** Nothing waits any more, neither for the hook nor for the socket. */
+  readonly onDrain: () => void
+}
+
+/** Events that may wait for the hook before a live subscription falls behind. */
+const WAITING = 256
+
+/** Bytes of frames that are collected before they are written, where the hook answers without a promise. */
+const PIECE = 64 * 1024
+
+/**
+ * Sends events one after another, each as its hook made it. To its subscription it behaves like a socket: while
+ * something waits it asks for no more, so a slow hook and a slow client cost the same. A client that does not
+ * read stops the hook, too.
+ *
+ * Resets and ends keep their place among the events.
+ */
+export function createHydration(
+  connection: Connection,
+  hydrator: Hydrator,
+  site: HydrationSite,
+): HydratingSink {
+  /** Batches, and what comes between them. */
+  const waiting: (Batch | (() => void))[] = []
+  /** Place in the first batch. */
+  let next = 0
+  let rows = 0
+  let bytes = 0
+  /** Frames to be written in one piece. */
+  let frames: Buffer[] = []
+  let collected = 0
+  let skipped: { epoch: string; n: number } | null = null
+  let asking = false
+  let running = false
+  let writable = true
+  let closed = false
+
+  const isIdle = () => waiting.length === 0 && !asking && writable && !closed
+
+  function run(): void {
+    if (running || closed) return
+    running = true
+    try {
+      // What was waited for must not wait for what comes next.
+      flush()
+      while (waiting.length > 0 && !asking && writable && !closed) step()
+      flush()
+    } catch (error) {
+      connection.fail(error)
+    }
+    running = false
+    if (!isIdle()) return
+    connection.caughtUp()
+    site.onDrain()
+  }
+
+  function step(): void {
+    const [first] = waiting
+    if (typeof first === 'function') {
+      waiting.shift()
+      flush()
+      first()
+    } else if (first) hydrate(first)
+  }
+
+  function hydrate(batch: Batch): void {
+    const row = batch.sent[next]
+    if (!row) {
+      waiting.shift()
+      next = 0
+      return
+    }
+    next += 1
+    rows -= 1
+    bytes -= row.payload.length
+    asking = true
+    if (row.kind === 'end') take(Buffer.from(encodeFrame(row, batch.epoch, site.shape)), row, batch.epoch)
+    else hydrator.ask(row, batch.epoch, (frame) => take(frame, row, batch.epoch))
+  }
+
+  function take(frame: HydratedFrame, row: Row, epoch: string): void {
+    if (closed) return
+    asking = false
+    if (typeof frame === 'string') skipped = { epoch, n: row.n }
+    else {
+      skipped = null
+      frames.push(frame)
+      collected += frame.length
+    }
+    if (collected >= PIECE) flush()
+    run()
+  }
+
+  function flush(): void {
+    const ready = frames
+    if (ready.length > 0) {
+      frames = []
+      collected = 0
+      writable = connection.send(hydrator.join(ready))
+    }
+    if (skipped) connection.skip(skipped)
+    skipped = null
+  }
+
+  function enqueue(item: Batch | (() => void)): void {
+    waiting.push(item)
+    run()
+  }
+
+  return {
+    isFull: () => rows >= WAITING || bytes >= site.buffer || connection.isFull(),
+    write: (batch) => {
+      rows += batch.sent.length
+      for (const row of batch.sent) bytes += row.payload.length
+      enqueue(batch)
+      return isIdle()
+    },
+    caughtUp: () => enqueue(connection.caughtUp),
+    reset: (reason, cursor) => enqueue(() => connection.reset(reason, cursor)),
+    done: (cursor, last) => enqueue(() => connection.done(cursor, last)),
+    fail: connection.fail,
+    drained: () => {
+      writable = true
+      run()
+    },
+    close: () => {
+      closed = true
+      waiting.length = 0
+      frames = []
+      hydrator.cancel()
+    },
+  }
+}

@@ -1,0 +1,471 @@
+import type { IncomingMessage } from 'node:http'
+import { expect } from 'chai'
+import { FileSignalError } from '../dist/errors.js'
+import type { Event } from '../dist/event.js'
+import type { NodeContext } from '../dist/http/node.js'
+import type { StreamOptions } from '../dist/options.js'
+import { createRig, type Rig } from './support/rig.js'
+import { type Client, type ConnectOptions, connect, stream } from './support/sse.js'
+import { until } from './support/wait.js'
+
+type Options = StreamOptions<IncomingMessage, NodeContext<IncomingMessage>>
+
+describe('beforeSend', () => {
+  let rig: Rig
+  let clients: Client[]
+
+  async function open(url: string, options: ConnectOptions = {}): Promise<Client> {
+    const client = await stream(url, options)
+    clients.push(client)
+    return client
+  }
+
+  const after = (id: string) => ({ headers: { 'Last-Event-ID': id } })
+  const told = (client: Client) =>
+    client.messages.filter(({ event }) => event !== 'ready').map(({ event, data }) => [event, data])
+  const codes = () => rig.reports.map(({ code }) => code)
+  const arrived = (client: Client, count: number) =>
+    until(() => client.payloads().length === count, `${count} events`)
+
+  beforeEach(() => {
+    clients = []
+    rig = createRig()
+  })
+
+  afterEach(async () => {
+    for (const client of clients) client.close()
+    await rig.close()
+    expect(rig.streams.stats()).to.include({
+      streams: 0,
+      live: 0,
+      behind: 0,
+      keys: 0,
+      mode: null,
+      waiting: 0,
+    })
+  })
+
+  describe('decides what is sent', () => {
+    const answers: Record<string, unknown> = {
+      payload: { fresh: true },
+      text: 'hello',
+      envelope: { event: 'toast', data: [1] },
+      unnamed: { event: null, data: 2 },
+      usual: { event: undefined, data: 3 },
+      notQuite: { event: 'toast', data: 4, more: true },
+      nothing: null,
+      neither: undefined,
+      zero: 0,
+    }
+    const expected = [
+      ['own', '{"fresh":true}'],
+      ['own', '"hello"'],
+      ['toast', '[1]'],
+      [undefined, '2'],
+      ['own', '3'],
+      ['own', '{"event":"toast","data":4,"more":true}'],
+      ['own', '0'],
+    ]
+
+    for (const [how, beforeSend] of Object.entries({
+      'at once': ({ payload }: Event) => answers[payload as string],
+      'as a promise': async ({ payload }: Event) => answers[payload as string],
+    })) {
+      it(`${how}: a payload, an envelope, or nothing`, async () => {
+        const client = await open(await rig.handle('a', { beforeSend, event: 'default' }))
+        for (const name of Object.keys(answers)) await rig.put('a', name, { event: 'own' })
+        await arrived(client, expected.length)
+        expect(told(client)).to.deep.equal(expected)
+        expect(rig.reports).to.deep.equal([])
+      })
+    }
+
+    it('under the default name of the stream where neither the envelope nor the event has one', async () => {
+      const beforeSend = ({ payload }: Event) => payload
+      const client = await open(await rig.handle('a', { beforeSend, event: 'default' }))
+      await rig.put('a', 1)
+      await rig.put('a', { event: null, data: 2 })
+      await arrived(client, 2)
+      expect(told(client)).to.deep.equal([
+        ['default', '1'],
+        [undefined, '2'],
+      ])
+    })
+
+    it('and keeps id, key and time of the event', async () => {
+      const client = await open(await rig.handle(['a', 'b'], { beforeSend: () => 'changed' }))
+      const id = await rig.put('b', 1)
+      await arrived(client, 1)
+      const [message] = client.messages.slice(1)
+      expect(message).to.include({ id, key: 'b', data: '"changed"' })
+      expect(message?.at).to.be.a('number')
+    })
+
+    it('from an event of its own: who changes it changes nothing for others', async () => {
+      const spoil = (event: Event) => {
+        Object.assign(event.payload as object, { spoilt: true })
+        return event.payload
+      }
+      const [spoilt, other, plain] = await Promise.all([
+        open(await rig.handle('a', { beforeSend: spoil })),
+        open(await rig.handle('a', { beforeSend: (event) => event.payload })),
+        open(await rig.handle('a')),
+      ])
+      const id = await rig.put('a', { n: 1 }, { event: 'own' })
+      for (const client of [spoilt, other, plain]) await arrived(client, 1)
+      expect(spoilt.payloads()).to.deep.equal([{ n: 1, spoilt: true }])
+      expect([other.payloads(), plain.payloads()]).to.deep.equal([[{ n: 1 }], [{ n: 1 }]])
+      const seen: Event[] = []
+      await open(await rig.handle('a', { beforeSend: (event) => void seen.push(event), replay: 'all' }))
+      await until(() => seen.length === 1, 'the hook')
+      expect(seen[0]).to.include({ id, key: 'a', event: 'own' })
+      expect(seen[0]?.createdAt).to.be.a('number')
+    })
+
+    it('with the request and the response it is for', async () => {
+      const beforeSend: Options['beforeSend'] = (_, context) => context?.req.headers['x-user']
+      const url = await rig.handle('a', { beforeSend, hydrate: 'each' })
+      const [ada, ben] = await Promise.all(
+        ['ada', 'ben'].map((user) => open(url, { headers: { 'X-User': user } })),
+      )
+      await rig.put('a', 1)
+      for (const client of [ada, ben]) await arrived(client as Client, 1)
+      expect([ada?.payloads(), ben?.payloads()]).to.deep.equal([['ada'], ['ben']])
+    })
+  })
+
+  describe('keeps the order', () => {
+    it('calls for one event after another, and sends each as soon as it is there', async () => {
+      const gates = [createGate(), createGate()]
+      let running = 0
+      const beforeSend = async ({ payload }: Event) => {
+        running += 1
+        expect(running).to.equal(1)
+        await gates[payload as number]?.opened
+        running -= 1
+        return payload
+      }
+      const client = await open(await rig.handle('a', { beforeSend }))
+      await rig.append({ key: 'a', payload: '0' })
+      await rig.put('a', 1)
+      await until(() => running === 1, 'the first call')
+      gates[0]?.open()
+      await arrived(client, 1)
+      gates[1]?.open()
+      await arrived(client, 2)
+      expect(client.payloads()).to.deep.equal([0, 1])
+    })
+
+    it('of what is missed and what comes, each once, over several keys', async () => {
+      const beforeSend = async ({ payload }: Event) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        return payload
+      }
+      const url = await rig.handle(['a', 'b'], { beforeSend })
+      const first = await rig.put('a', -1)
+      await rig.append(
+        ...Array.from({ length: 600 }, (_, i) => ({ key: i % 2 ? 'a' : 'b', payload: String(i) })),
+      )
+      const client = await open(url, after(first))
+      for (let i = 600; i < 700; i += 1) await rig.put(i % 2 ? 'a' : 'b', i)
+      await arrived(client, 700)
+      expect(client.payloads()).to.deep.equal(Array.from({ length: 700 }, (_, i) => i))
+    })
+
+    it('of a reset and of the end', async () => {
+      const gate = createGate()
+      await rig.close()
+      rig = createRig({ retention: { maxPerKey: 2 } })
+      let called = false
+      const behind = await open(
+        await rig.handle('a', {
+          beforeSend: async ({ payload }) => {
+            called = true
+            if (payload === 0) await gate.opened
+            return payload
+          },
+        }),
+      )
+      await rig.put('a', 0)
+      await until(() => called, 'the hook')
+      for (let i = 1; i < 10; i += 1) await rig.append({ key: 'a', payload: String(i) })
+      await rig.payload.prune()
+      rig.streams.wake('watch')
+      await until(() => rig.streams.stats().cursor?.endsWith('-10'), 'the reset, which waits')
+      expect(behind.ofType('reset')).to.have.length(0)
+      gate.open()
+      await until(() => behind.ofType('reset').length === 1, 'the reset')
+      await rig.put('a', 10)
+      await rig.end('a')
+      await until(() => behind.ended, 'the end')
+      expect(told(behind).map(([event, data]) => event ?? data)).to.deep.equal(['0', 'reset', '10', '[DONE]'])
+    })
+  })
+
+  describe('that fails', () => {
+    const wrong: Record<string, () => unknown> = {
+      throws: () => {
+        throw new Error('no such report')
+      },
+      rejects: () => Promise.reject(new Error('no such report')),
+      'rejects with a text': () => Promise.reject('no such report'),
+      'gives what is no JSON': () => ({ total: Number.NaN }),
+      'gives an envelope without data': () => ({ event: 'toast', data: undefined }),
+      'gives a reserved name': () => ({ event: 'reset', data: 1 }),
+      'gives a name that is none': () => ({ event: 'a\nb', data: 1 }),
+      'gives a name that is no text': () => ({ event: 5, data: 1 }),
+      'gives more than 1 MiB': () => 'x'.repeat(1024 * 1024),
+      'gives a thenable that throws': () => ({
+        // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+        get then() {
+          throw new Error('no such report')
+        },
+      }),
+    }
+    for (const [how, fail] of Object.entries(wrong)) {
+      it(`because it ${how} costs that event on that stream, and is reported`, async () => {
+        const beforeSend = ({ payload }: Event) => (payload === 2 ? fail() : payload)
+        const client = await open(await rig.handle('a', { beforeSend }))
+        const neighbour = await open(await rig.handle('a'))
+        const ids: string[] = []
+        for (const value of [1, 2, 3]) ids.push(await rig.put('a', value))
+        for (const one of [client, neighbour]) await until(() => one.payloads().includes(3), 'the last one')
+        expect(client.payloads()).to.deep.equal([1, 3])
+        expect(neighbour.payloads()).to.deep.equal([1, 2, 3])
+        expect(codes()).to.deep.equal(['HOOK_FAILED'])
+        expect(rig.reports[0]?.message).to.include(`beforeSend failed at event ${ids[1]} of key "a"`)
+        expect(rig.reports[0]?.cause).not.to.equal(undefined)
+      })
+    }
+
+    it('to answer in time is reported, and its answer ignored; the stream goes on and heartbeats do', async () => {
+      const gate = createGate()
+      const signals: AbortSignal[] = []
+      const beforeSend: Options['beforeSend'] = async ({ payload }: Event, _: unknown, { signal }) => {
+        signals.push(signal)
+        if (payload === 1) await gate.opened
+        return payload
+      }
+      const client = await open(await rig.handle('a', { beforeSend, hookTimeout: 300, heartbeat: 50 }))
+      const beats = client.comments.length
+      const id = await rig.put('a', 1)
+      await rig.put('a', 2)
+      await until(() => client.comments.length >= beats + 3, 'heartbeats')
+      expect(client.payloads()).to.deep.equal([])
+      await arrived(client, 1)
+      expect(codes()).to.deep.equal(['HOOK_TIMEOUT'])
+      expect(rig.reports[0]?.message).to.include(`took longer than 300 ms at event ${id} of key "a"`)
+      expect(signals.map(({ aborted }) => aborted)).to.deep.equal([true, false])
+      gate.open()
+      await rig.put('a', 3)
+      await arrived(client, 2)
+      expect(client.payloads()).to.deep.equal([2, 3])
+    })
+  })
+
+  describe('costs no more than a slow client', () => {
+    it('where it is slow: the stream falls behind, holds a page, and loses nothing', async () => {
+      const gate = createGate()
+      let calls = 0
+      const beforeSend = async ({ payload }: Event) => {
+        calls += 1
+        await gate.opened
+        return payload
+      }
+      const client = await open(await rig.handle('a', { beforeSend }))
+      const neighbour = await open(await rig.handle('a'))
+      for (let i = 0; i < 1000; i += 1) await rig.put('a', i)
+      await arrived(neighbour, 1000)
+      await rig.put('a', 1000)
+      await arrived(neighbour, 1001)
+      expect(rig.streams.stats()).to.include({ live: 1, behind: 1 })
+      expect(calls).to.equal(1)
+      gate.open()
+      await arrived(client, 1001)
+      expect(client.payloads()).to.deep.equal(Array.from({ length: 1001 }, (_, i) => i))
+      await until(() => rig.streams.stats().live === 2, 'both live')
+    })
+
+    it('where the client does not read: it is not called meanwhile', async () => {
+      let calls = 0
+      const beforeSend = async ({ payload }: Event) => {
+        calls += 1
+        return { payload, text: 'x'.repeat(100_000) }
+      }
+      const client = await open(await rig.handle('a', { beforeSend }))
+      client.pause()
+      for (let i = 0; i < 500; i += 1) await rig.put('a', i)
+      let before = -1
+      await until(() => {
+        const still = calls === before
+        before = calls
+        return still && calls > 0
+      }, 'no further calls')
+      expect(calls).to.be.below(200)
+      client.resume()
+      await arrived(client, 500)
+      expect(calls).to.equal(500)
+    })
+
+    it('where the client leaves: its signal is aborted, and it is called no more', async () => {
+      const gate = createGate()
+      const signals: AbortSignal[] = []
+      const url = await rig.handle('a', {
+        beforeSend: async (_, __, { signal }) => {
+          signals.push(signal)
+          await gate.opened
+          throw new Error('nobody is told of this')
+        },
+      })
+      const client = await open(url)
+      for (const value of [1, 2, 3]) await rig.put('a', value)
+      await until(() => signals.length === 1, 'the first call')
+      client.close()
+      await until(() => rig.streams.stats().streams === 0, 'nobody')
+      expect(signals[0]?.aborted).to.equal(true)
+      gate.open()
+      await open(await rig.handle('a', { replay: 'last' }))
+      expect(signals).to.have.length(1)
+      expect(rig.reports).to.deep.equal([])
+    })
+
+    it('where the instance closes: it is not waited for', async () => {
+      const client = await open(await rig.handle('a', { beforeSend: () => new Promise(() => {}) }))
+      await rig.put('a', 1)
+      await until(() => rig.streams.stats().streams === 1, 'the stream')
+      await rig.streams.close()
+      await until(() => client.ended, 'the end')
+      expect(client.payloads()).to.deep.equal([])
+    })
+  })
+
+  describe('that drops events', () => {
+    const even = ({ payload }: Event) => ((payload as number) % 2 ? null : payload)
+
+    it('moves the client past them, once for many', async () => {
+      let calls = 0
+      const url = await rig.handle('a', {
+        beforeSend: (event) => {
+          calls += 1
+          return even(event)
+        },
+      })
+      const text = await openRaw(url)
+      const first = await rig.put('a', 0)
+      let last = ''
+      for (let i = 0; i < 50; i += 1) last = await rig.put('a', 1)
+      await until(() => text().endsWith(`id: ${last}\n\n`), 'the mark')
+      expect(
+        text()
+          .split('\n\n')
+          .filter((block) => /^id: \S+$/.test(block)).length,
+      ).to.be.within(1, 3)
+      expect(text()).to.include(`id: ${first}\nat: `)
+      expect(calls).to.equal(51)
+      const back = await open(url, after(last))
+      await rig.put('a', 2)
+      await arrived(back, 1)
+      expect(back.payloads()).to.deep.equal([2])
+      // Two streams stand after the mark: neither asked again for what was dropped.
+      expect(calls).to.equal(53)
+    })
+
+    it('tells nothing of them where an event follows', async () => {
+      const text = await openRaw(await rig.handle('a', { beforeSend: even }))
+      await rig.append({ key: 'a', payload: '1' }, { key: 'a', payload: '3' })
+      const id = await rig.put('a', 4)
+      await until(() => text().includes(`id: ${id}\n`), 'the event')
+      expect(text()).not.to.match(/(^|\n\n)id: \S+\n\n/)
+    })
+
+    it('moves it before the stream ends, too', async () => {
+      let calls = 0
+      const beforeSend = () => {
+        calls += 1
+      }
+      const text = await openRaw(await rig.handle('a', { beforeSend }))
+      const id = await rig.put('a', 1)
+      await until(() => calls === 1, 'the hook')
+      await rig.streams.close()
+      await until(() => text().endsWith(`id: ${id}\n\n`), 'the mark')
+    })
+  })
+
+  describe('of short responses', () => {
+    async function ask(url: string, id: string | null): Promise<Client> {
+      const client = await connect(`${url}?mode=short${id === null ? '' : `&lastEventId=${id}`}`)
+      clients.push(client)
+      await until(() => client.ended, 'the end of the answer')
+      return client
+    }
+
+    it('collects what it makes within a moment into one answer', async () => {
+      const first = await rig.put('a', 0)
+      for (const value of [1, 2, 3]) await rig.put('a', value)
+      const beforeSend = async ({ payload }: Event) => {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        return payload === 2 ? null : payload
+      }
+      const answer = await ask(await rig.handle('a', { beforeSend }), first)
+      expect(answer.payloads()).to.deep.equal([1, 3])
+    })
+
+    it('does not keep back what is ready for what takes its time', async () => {
+      const first = await rig.put('a', 0)
+      for (const value of [1, 2]) await rig.put('a', value)
+      const beforeSend = ({ payload }: Event) => (payload === 2 ? new Promise(() => {}) : payload)
+      const answer = await ask(await rig.handle('a', { beforeSend }), first)
+      expect(answer.payloads()).to.deep.equal([1])
+    })
+
+    it('goes on after what it dropped, which is no news', async () => {
+      const first = await rig.put('a', 0)
+      const last = await rig.put('a', 1)
+      const text = await openRaw(
+        `${await rig.handle('a', { beforeSend: () => null, heartbeat: 300 })}?mode=short&lastEventId=${first}`,
+      )
+      await until(() => text().endsWith(`id: ${last}\n\n`), 'the answer')
+    })
+  })
+
+  describe('is refused at the start', () => {
+    const bad: [string, object][] = [
+      ['beforeSend', { beforeSend: 'hydrate' }],
+      ['beforeSend', { beforeSend: null }],
+      ['hydrate', { beforeSend: () => 1, hydrate: 'twice' }],
+      ['hydrate', { hydrate: 'once' }],
+      ['hookTimeout', { beforeSend: () => 1, hookTimeout: -1 }],
+      ['hookTimeout', { beforeSend: () => 1, hookTimeout: '2h' }],
+      ['hookTimeout', { beforeSend: () => 1, hookTimeout: Number.NaN }],
+      ['hookTimeout', { hookTimeout: '1s' }],
+    ]
+    for (const [name, options] of bad) {
+      it(`with ${JSON.stringify(options)}, and ${name} named`, async () => {
+        expect(() => rig.handle('a', options as Options))
+          .to.throw(FileSignalError, new RegExp(`^OPTION_INVALID: ${name} is `))
+          .with.property('code', 'OPTION_INVALID')
+      })
+    }
+  })
+
+  /** The text of a response so far, with what parsers keep to themselves. */
+  async function openRaw(url: string): Promise<() => string> {
+    const leaving = new AbortController()
+    const response = await fetch(url, { signal: leaving.signal })
+    clients.push({ close: () => leaving.abort() } as Client)
+    let text = ''
+    const read = async () => {
+      for await (const chunk of response.body ?? []) text += Buffer.from(chunk as Uint8Array).toString()
+    }
+    read().catch(() => {})
+    return () => text
+  }
+})
+
+function createGate(): { opened: Promise<void>; open(): void } {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open }
+}
