@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { createFileSignal, type FileSignalError } from 'file-signal'
 
 const HERE = fileURLToPath(new URL('../', import.meta.url))
 const CLI = join(HERE, 'dist/cli/main.js')
@@ -25,6 +26,9 @@ const OF_USERS = new Set([
   'apache/file-signal.conf',
 ])
 
+/** Opens nothing before its first use. */
+const INSTANCE = createFileSignal()
+
 describe('the documentation', () => {
   for (const page of PAGES) {
     describe(page, () => {
@@ -42,10 +46,31 @@ describe('the documentation', () => {
         expect(missing).to.deep.equal([])
       })
 
+      it('calls what an instance has', () => {
+        const called = codeOf(text).flatMap((code) => [...code.matchAll(/\bevents\.(\w+)\(/g)])
+        expect(called.map(([, name]) => name as string).filter((name) => !(name in INSTANCE))).to.deep.equal(
+          [],
+        )
+      })
+
       it('shows commands and options that the command line has', () => {
         const wrong = commandsOf(text).filter((command) => !exists(command))
         expect(wrong).to.deep.equal([])
       })
+    })
+  }
+
+  const tables: [page: string, heading: string, ask: () => void][] = [
+    ['README.md', 'Options of an instance', () => createFileSignal({ nonesuch: 1 } as object)],
+    ['README.md', 'Options of a stream', () => INSTANCE.stream('a', { nonesuch: 1 } as object)],
+    ['docs/sources.md', 'Options', () => INSTANCE.streamFrom([], { nonesuch: 1 } as object)],
+  ]
+  for (const [page, heading, ask] of tables) {
+    it(`lists all options, and no other: ${page}, ${heading}`, () => {
+      const [, section = ''] = readFileSync(join(HERE, page), 'utf8').split(`# ${heading}\n`)
+      const rows = [...(section.split('\n#')[0] ?? '').matchAll(/^\| (`[^|]+) \|/gm)]
+      const listed = rows.flatMap(([, cell]) => (cell as string).match(/\w+/g) ?? [])
+      expect(listed.sort()).to.deep.equal(knownOptions(ask).sort())
     })
   }
 
@@ -130,4 +155,14 @@ function exists([name = '', ...options]: string[]): boolean {
   if (!isCommand) return false
   const known = `${help()}\n${help(name)}`
   return options.every((option) => new RegExp(`(^|\\s)${option}[\\s,]`, 'm').test(known))
+}
+
+/** The options that a function says it knows, when it is given one that it does not. */
+function knownOptions(ask: () => void): string[] {
+  try {
+    ask()
+  } catch (error) {
+    return (error as FileSignalError).remedy.replace('known are ', '').split(', ')
+  }
+  throw new Error('it has taken an option that there is none')
 }
