@@ -96,6 +96,28 @@ describe('docs/moving.md', () => {
     expect(other.status).to.equal(403)
   })
 
+  it('CakePHP: a seed becomes a row at the moment of sending, a payload may name its event, a text arrives', async () => {
+    const address = await start('cakephp.mjs')
+    const names = ['report_ready', 'toast', 'update']
+    const { heard } = await listen(`${address}/stream/reports.sse`, names)
+    signal('signal', 'USER_QUEUE_1', '{"report_id":505}')
+    signal('signal', 'USER_QUEUE_1', '{"event":"toast","message":"Done"}')
+    signal('signal', 'USER_QUEUE_1', '"hello"')
+    await until(() => heard.length === 3, 'three events')
+    const [ready, ...rest] = heard as [[string, string], ...[string, string][]]
+    expect(ready[0]).to.equal('report_ready')
+    expect(JSON.parse(ready[1])).to.have.keys('event', 'data', 'timestamp')
+    expect(JSON.parse(ready[1]).data).to.deep.equal({ id: 505, title: 'Q3' })
+    expect(rest).to.deep.equal([
+      ['toast', '{"event":"toast","message":"Done"}'],
+      ['update', '"hello"'],
+    ])
+    // As a new page does, which gets the last one.
+    const second = await listen(`${address}/stream/reports.sse`, names)
+    await until(() => second.heard.length > 0, 'the last one')
+    expect(second.heard).to.deep.equal([['update', '"hello"']])
+  })
+
   it('Tiny: a callback, an iterator with its [DONE], and a key that ends', async () => {
     const address = await start('tiny.mjs')
     const load = await listen(`${address}/load.sse`)
