@@ -9,8 +9,8 @@ process.loadEnvFile(new URL('.env', import.meta.url))
 const events = createFileSignal()
 const app = new Koa()
 
-// GET /sse/stream; here everybody may hear all that is listed.
-app.use(events.routes({ authorize: () => true }).routes())
+// GET /sse/stream. Everybody may hear all that is listed, and of other keys nothing: the router has /stream/KEY.sse too.
+app.use(events.routes({ authorize: ({ path }) => path === '/sse/stream' }).routes())
 
 app.use(async (ctx) => {
   if (ctx.path !== '/') return
