@@ -77,6 +77,28 @@ export const ERRORS = {
     when: 'the payload engine failed in another way; the cause is attached',
     remedy: 'read the cause; the event was not stored',
   },
+  TRANSACTION_OPEN: {
+    when: 'something is published, or transaction() called, while the application has a transaction open on the database that it handed over',
+    remedy:
+      'make events.transaction() the outermost: begin with it, and publish inside it or after the commit',
+  },
+  TRANSACTION_ASYNC: {
+    when: 'the function given to transaction() is async or returns a promise; nothing is stored',
+    remedy: 'await before and afterwards, and keep the function itself synchronous',
+  },
+  TRANSACTION_ENDED: {
+    when: 'the function given to transaction(), or a statement in it, ended the transaction: by COMMIT, ROLLBACK, or a conflict clause that rolls back',
+    remedy:
+      'leave COMMIT and ROLLBACK to transaction(); what came before a COMMIT is stored, events too, what came before a ROLLBACK is not',
+  },
+  TRANSACTION_ROLLED_BACK: {
+    when: 'an event was published inside a transaction that was rolled back; it is not stored',
+    remedy: 'see how the transaction itself was rejected, and run it again',
+  },
+  TRANSACTION_UNSUPPORTED: {
+    when: 'transaction() is called on a payload engine that has no transactions',
+    remedy: 'use sqlite({ database }) with the database of the application',
+  },
   SIGNAL_FAILED: {
     when: 'an event is stored but its wake-up could not be written (reported once, not thrown)',
     remedy: 'make the signal file writable for this user; until then readers find events by polling',

@@ -33,6 +33,7 @@ import { memorySignal } from './signal/memory.js'
 import type { SourceOptions } from './source-options.js'
 import { createStreams, type StreamStats } from './stream/streams.js'
 import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
+import { createTransactions } from './transaction.js'
 
 /** One instance: a store, a way to wake, and the streams of this process. */
 export interface FileSignal extends AsyncDisposable {
@@ -50,6 +51,14 @@ export interface FileSignal extends AsyncDisposable {
    * `reason` they get it first, as the data of an `end` event.
    */
   end(key: string, options?: EndOptions): Promise<Receipt>
+  /**
+   * Runs a synchronous function in one transaction: what it writes into the application's database (given as
+   * `sqlite({ database })`) and what it publishes is committed together, or not at all; then readers are woken.
+   *
+   * It runs at once where the database is free, and when it is its turn otherwise. Resolves with what it returns,
+   * rejects with what it throws, with a TRANSACTION_ code, or as `signal` does; also where a `signal` in it fails.
+   */
+  transaction<T>(work: () => T): Promise<T>
   /** Koa middleware that streams the events of `keys`. */
   stream<Context extends KoaBase = KoaBase, Mode extends HydrateMode = 'each'>(
     keys: Keys<Context & KoaContext>,
@@ -148,7 +157,9 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     onRestart: streams.handOver,
     close: () => close(),
   })
-  const publisher = createPublisher({ payload: () => open(payload), payloadLimit: settings.payloadLimit })
+  const transactions = createTransactions(() => open(payload))
+  const { payloadLimit } = settings
+  const publisher = createPublisher({ payload: () => open(payload), payloadLimit, transactions })
   const http = { streams, settings, report }
   // Said in code, so it beats what the environment says of its stream.
   const duration = options.duration === undefined ? {} : { duration: options.duration }
@@ -179,6 +190,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
 
   return {
     ...publisher,
+    transaction: transactions.run,
     stream: (keys, streamOptions) => createKoaStream(http, keys, streamOptions),
     handler: (keys, streamOptions) => createHandler(http, keys, streamOptions),
     streamFrom: (source, sourceOptions) => createKoaSource(http, source, sourceOptions),

@@ -37,6 +37,7 @@ export type {
   PruneResult,
 } from './payload/engine.js'
 export { memory } from './payload/memory.js'
+export type { SqliteHandle } from './payload/sqlite/host.js'
 export { type SqliteOptions, sqlite } from './payload/sqlite/store.js'
 export { locate, type Places } from './places.js'
 export type { EndOptions, Receipt, SignalEntry, SignalOptions } from './publisher.js'

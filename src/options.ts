@@ -188,7 +188,8 @@ export function validateOptions(options: FileSignalOptions = {}, env: Environmen
     ...validateStreamSettings(options, DEFAULTS),
     root: text(options.root, 'root'),
     directory: text(options.directory, 'directory'),
-    database: text(options.database, 'database'),
+    // A factory that was given a path keeps its store there, whatever else is said.
+    database: options.payload?.database ?? text(options.database, 'database'),
     mode: whole(options.mode, 'mode', 0o400, 0o777) ?? DEFAULTS.mode,
     group: group(options.group),
     payload: fn(options.payload, 'payload'),

@@ -3,6 +3,7 @@ import { checkDedupe, checkEvent, checkKey, encodePayload, formatId } from './ev
 import { refuseUnknown } from './option-values.js'
 import type { Appended, NewRow, PayloadEngine } from './payload/engine.js'
 import { checkReason, encodeEnding } from './reason.js'
+import { silence, type Transactions } from './transaction.js'
 
 /** What `signal()` takes beside key and payload. */
 export interface SignalOptions {
@@ -43,26 +44,36 @@ export type SignalCall = [key: string, payload?: unknown, options?: SignalOption
 export interface PublisherSite {
   readonly payload: () => PayloadEngine
   readonly payloadLimit: number
+  readonly transactions: Transactions
 }
 
 export function createPublisher(site: PublisherSite): Publisher {
-  async function publish(rows: readonly NewRow[]): Promise<Receipt[]> {
+  const { transactions, payloadLimit } = site
+
+  async function publish(make: () => readonly NewRow[]): Promise<Receipt[]> {
+    if (transactions.running) return receipts(await transactions.running.add(make))
+    const rows = make()
     if (rows.length === 0) return []
     return receipts(await site.payload().append(rows))
   }
 
+  async function publishOne(make: () => NewRow): Promise<Receipt> {
+    return first(await publish(() => [make()]))
+  }
+
+  /** Inside a transaction nobody can wait for a call; the transaction tells what fails. */
+  function told<T>(call: Promise<T>): Promise<T> {
+    return transactions.running ? silence(call) : call
+  }
+
   return {
-    signal: async (...call) => {
+    signal: (...call) => {
       const [key, payload, options] = call
-      const entry = { ...checkOptions(options), key, payload: call.length > 1 ? payload : null }
-      return first(await publish([toRow(entry, site.payloadLimit)]))
+      const content = () => ({ ...checkOptions(options), key, payload: call.length > 1 ? payload : null })
+      return told(publishOne(() => toRow(content(), payloadLimit)))
     },
-    signalMany: async (entries) => publish(toRows(entries, site.payloadLimit)),
-    end: async (key, options = {}) => {
-      refuseUnknown(options, 'end', ['reason'])
-      const payload = encodeEnding(checkReason(options.reason))
-      return first(await publish([{ key: checkKey(key), event: null, payload, kind: 'end', dedupe: null }]))
-    },
+    signalMany: (entries) => told(publish(() => toRows(entries, payloadLimit))),
+    end: (key, options = {}) => told(publishOne(() => toEnd(key, options))),
   }
 }
 
@@ -77,6 +88,12 @@ function toRows(entries: readonly SignalEntry[], limit: number): NewRow[] {
       throw error instanceof FileSignalError ? inEntry(error, i) : error
     }
   })
+}
+
+function toEnd(key: string, options: EndOptions): NewRow {
+  refuseUnknown(options, 'end', ['reason'])
+  const payload = encodeEnding(checkReason(options.reason))
+  return { key: checkKey(key), event: null, payload, kind: 'end', dedupe: null }
 }
 
 function toRow(entry: SignalEntry, limit: number): NewRow {

@@ -5,9 +5,9 @@ import type { Ended } from './support/child.js'
 import { skip } from './support/skip.js'
 
 /** With Node's own SQLite nearly everything runs; with better-sqlite3 13 what depends on the driver. */
-const STORE = ['payload-sqlite', 'publishing', 'store-trouble', 'tailer']
+const STORE = ['guest', 'payload-sqlite', 'publishing', 'store-trouble', 'tailer']
 const MOST = [...STORE, 'cli-many', 'delivery', 'drivers', 'folders', 'frame', 'koa', 'payload-memory']
-const ALL = [...MOST, 'short', 'signal-file', 'signal-refused', 'stream']
+const ALL = [...MOST, 'short', 'signal-file', 'signal-refused', 'stream', 'transaction']
 
 /** How one of the drivers fared. */
 interface Run {

@@ -26,6 +26,14 @@ export interface PayloadEngine {
    * Rejects with STORE_BUSY, STORE_FULL, STORE_UNWRITABLE, STORE_FOREIGN, STORE_NEWER or STORE_FAILED.
    */
   append(rows: readonly NewRow[]): Promise<Appended>
+  /**
+   * An ability that an engine may have: stores the rows that `work` appends all or none, and together with what
+   * `work` does in the same database. `work` is synchronous and runs once: at once, or when it is its turn.
+   *
+   * Resolves with an entry per row, null for one that `work` has taken back (by a savepoint of its own). Rejects
+   * with what `work` threw, with TRANSACTION_OPEN or TRANSACTION_ENDED, or as `append` does.
+   */
+  transaction?(work: Work): Promise<Transacted>
   /** Where the store stands now. */
   head(): Promise<Head>
   /** One page of the rows of `keys` after a cursor, from a single snapshot. */
@@ -67,6 +75,15 @@ export interface Row {
 export interface Appended {
   readonly epoch: string
   readonly rows: readonly { readonly n: number; readonly stored: boolean }[]
+}
+
+/** What a transaction does; it calls `append` as often as it likes, until it returns. */
+export type Work = (append: (rows: readonly NewRow[]) => void) => void
+
+/** As `Appended`, for a transaction. */
+export interface Transacted {
+  readonly epoch: string
+  readonly rows: readonly (Appended['rows'][number] | null)[]
 }
 
 /** `n` is the newest row number ever given out; `start` the one at which this epoch began. */
@@ -144,4 +161,8 @@ export interface PayloadSite {
 }
 
 /** What `createFileSignal({ payload })` takes. It opens nothing until the engine is first used. */
-export type PayloadFactory = (site: PayloadSite) => PayloadEngine
+export interface PayloadFactory {
+  (site: PayloadSite): PayloadEngine
+  /** The store's path where the factory itself was given one: the signal file is named after it. */
+  readonly database?: string
+}

@@ -1,6 +1,8 @@
 import { type Cursor, randomEpoch } from '../event.js'
 import { DEFAULT_RETENTION } from '../options.js'
+import { appendCollected } from './collect.js'
 import type {
+  Appended,
   Head,
   NewRow,
   Page,
@@ -41,6 +43,17 @@ export function memory(): PayloadFactory {
       bytes += size(payload)
       if (name !== null) dedupes.set(name, seq)
       return { n: seq, stored: true }
+    }
+
+    async function append(added: readonly NewRow[]): Promise<Appended> {
+      const stored = added.map(store)
+      if (stored.some((row) => row.stored)) site.onCommit({ epoch, n: seq })
+      // Looking at every row for each new one would cost more than the rows: look once per tenth of growth.
+      if (rows.length > pruneAt || bytes > retention.maxBytes) {
+        prune()
+        pruneAt = Math.max(1000, rows.length * 1.1)
+      }
+      return { epoch, rows: stored }
     }
 
     function prune(): PruneResult {
@@ -107,16 +120,8 @@ export function memory(): PayloadFactory {
       name: 'memory',
       commitsOnCall: true,
       shared: false,
-      append: async (added) => {
-        const stored = added.map(store)
-        if (stored.some((row) => row.stored)) site.onCommit({ epoch, n: seq })
-        // Looking at every row for each new one would cost more than the rows: look once per tenth of growth.
-        if (rows.length > pruneAt || bytes > retention.maxBytes) {
-          prune()
-          pruneAt = Math.max(1000, rows.length * 1.1)
-        }
-        return { epoch, rows: stored }
-      },
+      append,
+      transaction: (work) => appendCollected(append, work),
       head: async () => head(),
       read: async (request) => read(request),
       ended: async (keys, n) => ended(keys, n),

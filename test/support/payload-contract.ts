@@ -7,6 +7,7 @@ import type {
   PayloadFactory,
   PayloadSite,
 } from '../../dist/payload/engine.js'
+import { skip } from './skip.js'
 
 /** A row to append; the payload is any JSON value. */
 export function row(key: string, payload: unknown, more: Partial<NewRow> = {}): NewRow {
@@ -240,6 +241,40 @@ export function payloadContract(
       expect((await engine.stats()).rows).to.equal(0)
       const again = await engine.append([row('a', 2, { dedupe: 'x' })])
       expect(again.rows[0]).to.deep.equal({ n: 2, stored: true })
+    })
+
+    describe('with transactions', () => {
+      beforeEach(function () {
+        if (!use().transaction) skip(this, `${name} has no transactions`)
+      })
+
+      it('stores what a transaction appends together, with one wake-up', async () => {
+        const heads: number[] = []
+        await engine.close()
+        use({ onCommit: ({ n }) => heads.push(n) })
+        const transacted = await engine.transaction?.((append) => {
+          append([row('a', 1, { dedupe: 'x' })])
+          append([row('b', 2), row('a', 3, { dedupe: 'x' })])
+        })
+        expect(transacted?.rows).to.deep.equal([
+          { n: 1, stored: true },
+          { n: 2, stored: true },
+          { n: 1, stored: false },
+        ])
+        expect(transacted?.epoch).to.equal((await engine.head()).epoch)
+        expect(heads).to.deep.equal([2])
+      })
+
+      it('stores nothing of a transaction that throws, and rejects with what it threw', async () => {
+        const refusal = new Error('no')
+        const call = engine.transaction?.((append) => {
+          append([row('a', 1)])
+          throw refusal
+        })
+        expect(await call?.catch((error: unknown) => error)).to.equal(refusal)
+        expect((await engine.head()).n).to.equal(0)
+        expect((await engine.append([row('a', 2)])).rows[0]?.n).to.equal(1)
+      })
     })
 
     it('counts its rows and keys, and can be closed twice', async () => {

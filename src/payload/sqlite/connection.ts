@@ -1,20 +1,24 @@
 import { lstatSync, readFileSync, type Stats, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { FileSignalError } from '../../errors.js'
+import { FileSignalError, quotePath } from '../../errors.js'
 import { type Cursor, type Hint, randomEpoch } from '../../event.js'
 import { lookAt, makeFile, makeFolder } from '../../folders.js'
 import { DEFAULT_RETENTION, type Retention } from '../../options.js'
 import type { Head, PayloadSite } from '../engine.js'
 import { type Database, openDatabase, type Statement } from './driver.js'
 import { isDamage } from './fault.js'
-import { isOurs, migrate, needsMigration } from './schema/migrate.js'
-import { type Tables, tablesNamed } from './schema/tables.js'
+import { weightOf } from './guest-bytes.js'
+import type { Host } from './host.js'
+import { type Finding, inspect, isOurs, migrate } from './schema/migrate.js'
+import type { Tables } from './schema/tables.js'
 
 /** One open store file, until it is found replaced. */
 export interface Connection {
   readonly db: Database
   /** What our tables are called in it. */
   readonly tables: Tables
+  /** True in an application's own database: its file is never repaired, moved or measured by us. */
+  readonly isGuest: boolean
   /** Device and inode of the open file. */
   readonly inode: string
   /** True on a network disk. */
@@ -30,7 +34,7 @@ export interface Connection {
   /** The head, and how far anything was pruned; one statement, for every page asks. */
   standing(): Standing
   epoch(): string
-  /** Bytes in use: pages of the file that are not free. */
+  /** Bytes in use: pages of the file that are not free; as a guest what our own events weigh, which takes a scan. */
   bytes(): number
   /** What the store remembers, over the defaults. */
   retention(): Retention
@@ -64,8 +68,6 @@ export class Damaged extends Error {
 
 /** NFS, SMB (three kinds) and FUSE: WAL needs memory shared by all readers, which only one machine has. */
 const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546])
-/** A store of our own has no other tables. */
-const OWN = tablesNamed('')
 /** What a crash of the machine may have rolled back is far less than this. */
 const REBOOT_GAP = 1_000_000
 
@@ -73,57 +75,92 @@ const REBOOT_GAP = 1_000_000
  * Opens the store, creating it where nothing stands, and settles whether it is still the one it was:
  * a copy put in its place, or one that stands below the newest signal, gets a new epoch.
  *
+ * As a guest (in the database of `host`, or with `wasGuest` in one that is known as an application's) it makes
+ * and clears no files: what is gone throws STORE_FAILED.
+ *
  * Synchronous and never waiting: a busy store throws SQLITE_BUSY, a half-deleted one `Leftovers`.
  * Otherwise throws STORE_FOREIGN, STORE_NEWER, STORE_UNWRITABLE, STORE_FULL, PATH_UNSAFE or the driver's error.
  */
-export function connect(path: string, site: PayloadSite): Connection {
-  makeFolder(dirname(path), site)
-  const leftovers = [lookAt(`${path}-wal`), lookAt(`${path}-shm`)]
-  if (lookAt(path) === null) {
-    if (leftovers.some((file) => file !== null)) throw new Leftovers(path)
-    makeFile(path, site)
-  }
+export function connect(path: string, site: PayloadSite, host: Host | null, wasGuest: boolean): Connection {
+  if (!host && !wasGuest) makeReady(path, site)
   const before = inodeOf(path)
-  const db = openDatabase(path)
+  if (before === '') throw gone(path)
+  const db = (host?.open ?? openDatabase)(path)
   try {
     const network = NETWORK_TYPES.has(statfsSync(dirname(path)).type)
-    prepareStore(db, path, network)
-    if (inodeOf(path) !== before) throw new Leftovers(path)
-    const connection = createConnection(db, path, before, network)
+    const finding = prepareStore(db, path, network, host !== null)
+    if (inodeOf(path) !== before) throw finding.isGuest ? gone(path) : new Leftovers(path)
+    const connection = createConnection(db, path, before, network, finding)
     settle(connection, before, site)
     return connection
   } catch (error) {
-    const damaged = isDamage(error) && isOurs(db)
+    const damaged = isDamage(error) && host === null && saysItIsOurs(db)
     db.close()
     throw damaged ? new Damaged(before, error) : error
   }
 }
 
-function prepareStore(db: Database, path: string, network: boolean): void {
+/** Makes folder and file where they are missing. */
+function makeReady(path: string, site: PayloadSite): void {
+  makeFolder(dirname(path), site)
+  const leftovers = [lookAt(`${path}-wal`), lookAt(`${path}-shm`)]
+  if (lookAt(path) !== null) return
+  if (leftovers.some((file) => file !== null)) throw new Leftovers(path)
+  makeFile(path, site)
+}
+
+/** An application's database that is not where it was is the application's business. */
+export function gone(path: string): FileSignalError {
+  return new FileSignalError(
+    'STORE_FAILED',
+    `the application’s database ${quotePath(path)} is gone or replaced`,
+    {
+      remedy: 'put it back without the -wal and -shm files of another, and open it anew in every process',
+    },
+  )
+}
+
+function saysItIsOurs(db: Database): boolean {
+  try {
+    return isOurs(db)
+  } catch {
+    return false
+  }
+}
+
+function prepareStore(db: Database, path: string, network: boolean, isHost: boolean): Finding {
   // One snapshot: another process may create the store between two looks, which then seem to be of another's.
   db.exec('BEGIN')
-  const outdated = needsMigration(db, path, OWN)
+  const finding = inspect(db, path, isHost)
   db.exec('COMMIT')
-  const mode = network ? 'delete' : 'wal'
-  const current = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
-  if (current.journal_mode !== mode) db.exec(`PRAGMA journal_mode = ${mode}`)
+  const { journal_mode: current } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
+  const mode = finding.isGuest ? current : network ? 'delete' : 'wal'
+  if (current !== mode) db.exec(`PRAGMA journal_mode = ${mode}`)
   // Without a boot id nothing tells that the machine crashed, so nothing may be rolled back.
-  const synchronous = bootId() === null || network ? 'FULL' : 'NORMAL'
-  db.exec(`PRAGMA synchronous = ${synchronous}; PRAGMA wal_autocheckpoint = 1000;
-    PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF`)
-  if (!outdated) return
+  const synchronous = bootId() === null || mode !== 'wal' ? 'FULL' : 'NORMAL'
+  db.exec(`PRAGMA synchronous = ${synchronous}; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF`)
+  if (!finding.isGuest) db.exec('PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 8388608')
+  if (!finding.outdated) return finding
   db.exec('BEGIN IMMEDIATE')
   try {
-    if (needsMigration(db, path, OWN)) migrate(db, OWN)
+    const latest = inspect(db, path, isHost)
+    if (latest.outdated) migrate(db, latest)
     db.exec('COMMIT')
+    return latest
   } catch (error) {
     db.exec('ROLLBACK')
     throw error
   }
 }
 
-function createConnection(db: Database, path: string, inode: string, network: boolean): Connection {
-  const { events, meta, standing: standingTable } = OWN
+function createConnection(
+  db: Database,
+  path: string,
+  inode: string,
+  network: boolean,
+  { tables, isGuest }: Finding,
+): Connection {
+  const { events, meta, standing: standingTable } = tables
   const selectMeta = db.prepare(`SELECT value FROM ${meta} WHERE name = ?`)
   const replaceMeta = db.prepare(`INSERT OR REPLACE INTO ${meta} (name, value) VALUES (?, ?)`)
   // Another process's commit empties SQLite's page cache, so each table that is asked costs a read: ask two.
@@ -131,12 +168,17 @@ function createConnection(db: Database, path: string, inode: string, network: bo
     `SELECT seq AS n, epoch, start, floor, marked FROM ${standingTable}, sqlite_sequence WHERE name = '${events}'`,
   )
   const selectEpoch = db.prepare(`SELECT epoch FROM ${standingTable}`)
-  const selectBytes = db.prepare(`SELECT (page_count - freelist_count) * page_size AS used
-    FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
+  const selectBytes = db.prepare(
+    isGuest
+      ? `SELECT ifnull(sum(${weightOf('payload')}), 0) AS used FROM ${events}`
+      : `SELECT (page_count - freelist_count) * page_size AS used
+          FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+  )
   const selectTotal = db.prepare(
     'SELECT page_count * page_size AS total FROM pragma_page_count, pragma_page_size',
   )
   let largest = 0
+  let isOpen = true
   const begins = { BEGIN: db.prepare('BEGIN'), 'BEGIN IMMEDIATE': db.prepare('BEGIN IMMEDIATE') }
   const commit = db.prepare('COMMIT')
   const getMeta = (name: string): string | null =>
@@ -147,7 +189,8 @@ function createConnection(db: Database, path: string, inode: string, network: bo
     const file = fileAt(path)
     if (identityOf(file) !== inode) return true
     const { size } = file as Stats
-    if (size < largest) checkShrunk()
+    // Another's damage is for him to find.
+    if (!isGuest && size < largest) checkShrunk()
     largest = size
     return false
   }
@@ -166,7 +209,8 @@ function createConnection(db: Database, path: string, inode: string, network: bo
 
   return {
     db,
-    tables: OWN,
+    tables,
+    isGuest,
     inode,
     network,
     walInode: lstatSync(`${path}-wal`, { throwIfNoEntry: false })?.ino ?? 0,
@@ -196,7 +240,10 @@ function createConnection(db: Database, path: string, inode: string, network: bo
     prepare: (sql) => db.prepare(sql),
     getMeta,
     setMeta,
-    close: () => db.close(),
+    close: () => {
+      if (isOpen) db.close()
+      isOpen = false
+    },
   }
 }
 

@@ -30,8 +30,11 @@ function takesUrls(DatabaseSync: NodeSqlite['DatabaseSync']): boolean {
   }
 }
 
-/** Given a plain path SQLite would create the file where there is none, with rights that nobody chose. */
-function existing(path: string): URL {
+/**
+ * A file as node:sqlite opens it only where it is there: given a plain path it would create it, with rights that
+ * nobody chose.
+ */
+export function existing(path: string): URL {
   const url = pathToFileURL(path)
   url.searchParams.set('mode', 'rw')
   return url

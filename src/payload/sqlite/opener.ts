@@ -4,8 +4,9 @@ import { codeOf, FileSignalError, quotePath } from '../../errors.js'
 import type { Cursor } from '../../event.js'
 import { lookAt, makeFile } from '../../folders.js'
 import type { PayloadSite } from '../engine.js'
-import { type Connection, connect, Damaged, inodeOf, Leftovers } from './connection.js'
+import { type Connection, connect, Damaged, gone, inodeOf, Leftovers } from './connection.js'
 import { isBusy, isDamage, toFault } from './fault.js'
+import type { Host } from './host.js'
 import { withLock } from './lock.js'
 import { prepareRows, type Rows } from './rows.js'
 
@@ -44,11 +45,14 @@ export const PATIENCE = 10_000
 const SPIN = 1
 const LONGEST_PAUSE = 25
 
-export function createOpener(path: string, site: PayloadSite): Opener {
+/** With `host` the store is the application's own database, opened by the copy of SQLite that it uses. */
+export function createOpener(path: string, site: PayloadSite, host: Host | null): Opener {
   let opened: Opened | null = null
   /** A connection whose file is gone from the path: kept until its leftovers were told from the new store's. */
   let orphan: Connection | null = null
   let closed = false
+  /** Once an application's database, always one: its files are never repaired. */
+  let isGuest = host !== null
 
   function open(look: boolean): Opened {
     // A call that waited for a lock must not open anew what was closed meanwhile.
@@ -56,7 +60,8 @@ export function createOpener(path: string, site: PayloadSite): Opener {
     if (opened && look && opened.connection.moved()) disown()
     if (opened) return opened
     if (orphan && isStale(orphan)) throw new Leftovers(path)
-    const connection = connect(path, site)
+    const connection = connect(path, site, host, isGuest)
+    isGuest = connection.isGuest
     opened = {
       connection,
       rows: prepareRows(connection),
@@ -75,6 +80,8 @@ export function createOpener(path: string, site: PayloadSite): Opener {
     orphan?.close()
     orphan = opened?.connection ?? null
     opened = null
+    // While we have it open nobody else's last close clears its -wal away, and we as guests must not.
+    if (isGuest) orphan?.close()
   }
 
   /** True where the -wal file at the path belongs to the file that used to be there: SQLite would replay it. */
@@ -103,6 +110,8 @@ export function createOpener(path: string, site: PayloadSite): Opener {
   async function recover(error: unknown, round: number): Promise<void> {
     if (isBusy(error)) {
       await pause(Math.min(2 ** round, LONGEST_PAUSE) * (0.5 + Math.random() / 2))
+    } else if (isGuest) {
+      throw error instanceof Leftovers ? gone(path) : toFault(error, path)
     } else if (error instanceof Leftovers) {
       await repair(clearLeftovers)
     } else if (error instanceof Damaged || (opened && isDamage(error))) {

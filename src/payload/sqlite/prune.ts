@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Retention } from '../../options.js'
 import type { PruneResult } from '../engine.js'
 import { toFault } from './fault.js'
+import { createWeigher } from './guest-bytes.js'
 import { type Held, withLock } from './lock.js'
 import type { Opened, Opener } from './opener.js'
 
@@ -65,8 +66,10 @@ export function createPruner(opener: Opener): Pruner {
   async function pass(held: Held, onProgress: OnProgress | undefined): Promise<PruneResult> {
     await opener.run(({ connection }) => connection.setMeta('pruned_at', String(Date.now())))
     const retention = await opener.run(({ connection }) => connection.retention())
+    const byWeight = createWeigher()
+    const isGuest = await opener.run(({ connection }) => connection.isGuest)
     let deleted = 0
-    for (const step of [byAge, byCount, foldMarks, byBytes]) {
+    for (const step of [byAge, byCount, foldMarks, isGuest ? byWeight : byBytes]) {
       for (let more = true; more && !stopping && !held.isLost(); ) {
         const start = performance.now()
         const done = await opener.run((opened) =>
@@ -93,7 +96,8 @@ export function createPruner(opener: Opener): Pruner {
   }
 }
 
-interface Step {
+/** What one batch did; `more` where another should follow. */
+export interface Step {
   readonly deleted: number
   readonly more: boolean
 }

@@ -1,22 +1,28 @@
 import type { Cursor } from '../../event.js'
-import type { Appended, NewRow } from '../engine.js'
+import type { Appended, NewRow, Transacted, Work } from '../engine.js'
 import { renew } from './connection.js'
 import { toFault } from './fault.js'
+import type { Outcome } from './host-transaction.js'
+import type { Inserted } from './insert.js'
 import { Moved, type Opened, type Opener, PATIENCE } from './opener.js'
-import type { Inserted } from './rows.js'
 
 /** Appends in the order of the calls, whatever the store is doing. */
 export interface AppendQueue {
   /** Has committed before it returns where the store is free; otherwise the promise keeps the process alive. */
   append(rows: readonly NewRow[]): Promise<Appended>
+  /** Runs work in a transaction of the application's, in its turn. */
+  transaction(work: Work): Promise<Transacted>
   /** Resolves when nothing waits any more. */
   drained(): Promise<void>
 }
 
+/** A call is rows to store, or a transaction of the application's, which has a turn of its own. */
+type Call = readonly NewRow[] | Work
+
 interface Waiting {
-  readonly rows: readonly NewRow[]
+  readonly call: Call
   readonly deadline: number
-  readonly resolve: (appended: Appended) => void
+  readonly resolve: (result: Transacted) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -25,22 +31,45 @@ const EPOCH_TRUST = 100
 /** Waiting calls share one transaction up to this many rows: it holds the loop for about 5 ms. */
 const ROWS_PER_FLUSH = 1000
 
-export function createQueue(opener: Opener, onCommit: (head: Cursor) => void): AppendQueue {
+export interface QueueSite {
+  readonly opener: Opener
+  readonly onCommit: (head: Cursor) => void
+  /** Runs a transaction; throws only where it has not begun. */
+  readonly transact: (opened: Opened, work: Work) => Outcome
+}
+
+export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQueue {
   const waiting: Waiting[] = []
   let flushing = false
 
   async function append(rows: readonly NewRow[]): Promise<Appended> {
-    if (waiting.length > 0) return enqueue(rows, null)
+    if (waiting.length > 0) return enqueue(rows, null) as Promise<Appended>
     try {
       return commit(opener, [rows], onCommit)[0] as Appended
     } catch (obstacle) {
-      return enqueue(rows, obstacle)
+      return enqueue(rows, obstacle) as Promise<Appended>
     }
   }
 
-  function enqueue(rows: readonly NewRow[], obstacle: unknown): Promise<Appended> {
+  async function transaction(work: Work): Promise<Transacted> {
+    if (waiting.length > 0) return enqueue(work, null)
+    let outcome: Outcome
+    try {
+      outcome = run(work)
+    } catch (obstacle) {
+      return enqueue(work, obstacle)
+    }
+    if ('fault' in outcome) throw outcome.fault
+    return outcome.transacted
+  }
+
+  function run(work: Work): Outcome {
+    return opener.attempt((opened) => transact(opened, work))
+  }
+
+  function enqueue(call: Call, obstacle: unknown): Promise<Transacted> {
     return new Promise((resolve, reject) => {
-      waiting.push({ rows, resolve, reject, deadline: performance.now() + PATIENCE })
+      waiting.push({ call, resolve, reject, deadline: performance.now() + PATIENCE })
       if (!flushing) void flush(obstacle)
     })
   }
@@ -59,8 +88,7 @@ export function createQueue(opener: Opener, onCommit: (head: Cursor) => void): A
       }
       try {
         const batch = nextBatch()
-        const calls = batch.map((call) => call.rows)
-        settle(batch, commit(opener, calls, onCommit))
+        settle(batch, outcomesOf(batch))
         obstacle = null
         round = 0
       } catch (error) {
@@ -73,16 +101,28 @@ export function createQueue(opener: Opener, onCommit: (head: Cursor) => void): A
 
   function nextBatch(): Waiting[] {
     let rows = 0
-    const end = waiting.findIndex((call, i) => {
-      rows += call.rows.length
+    const end = waiting.findIndex(({ call }, i) => {
+      if (typeof call === 'function' || typeof waiting[0]?.call === 'function') return i > 0
+      rows += call.length
       return i > 0 && rows > ROWS_PER_FLUSH
     })
     return waiting.slice(0, end === -1 ? waiting.length : end)
   }
 
-  function settle(batch: readonly Waiting[], results: readonly Appended[]): void {
+  function outcomesOf(batch: readonly Waiting[]): Outcome[] {
+    const [first] = batch
+    if (typeof first?.call === 'function') return [run(first.call)]
+    const calls = batch.map(({ call }) => call as readonly NewRow[])
+    return commit(opener, calls, onCommit).map((transacted) => ({ transacted }))
+  }
+
+  function settle(batch: readonly Waiting[], outcomes: readonly Outcome[]): void {
     waiting.splice(0, batch.length)
-    for (const [i, call] of batch.entries()) call.resolve(results[i] as Appended)
+    for (const [i, { resolve, reject }] of batch.entries()) {
+      const outcome = outcomes[i] as Outcome
+      if ('fault' in outcome) reject(outcome.fault)
+      else resolve(outcome.transacted)
+    }
   }
 
   /** What shares a transaction shares its fate: all of it is refused, nothing of it is stored. */
@@ -99,6 +139,7 @@ export function createQueue(opener: Opener, onCommit: (head: Cursor) => void): A
 
   return {
     append,
+    transaction,
     drained: async () => {
       // Whoever is refused is told so himself.
       if (waiting.length > 0) await enqueue([], null).catch(() => {})

@@ -1,5 +1,6 @@
 import type { NewRow, Page, ReadRequest, Row, RowKind } from '../engine.js'
 import type { Connection } from './connection.js'
+import { type Inserted, prepareInsert } from './insert.js'
 
 /** The statements on rows, prepared once per connection. */
 export interface Rows {
@@ -11,11 +12,6 @@ export interface Rows {
   page(request: ReadRequest): Page
   ended(keys: readonly string[], n: number): Map<string, number>
   before(keys: readonly string[], count: number): number
-}
-
-export interface Inserted {
-  readonly n: number
-  readonly stored: boolean
 }
 
 interface StoredRow extends Omit<Row, 'kind'> {
@@ -34,12 +30,8 @@ const SHORT_TAIL = 32
 const SCANS_PER_PAGE = 4
 
 export function prepareRows(connection: Connection): Rows {
-  const { events, dedupes, pruned } = connection.tables
-  const insert = connection.prepare(
-    `INSERT INTO ${events} (key, event, payload, kind, created_at) VALUES (?, ?, ?, ?, ?)`,
-  )
-  const selectDedupe = connection.prepare(`SELECT n FROM ${dedupes} WHERE key = ? AND dedupe = ?`)
-  const insertDedupe = connection.prepare(`INSERT INTO ${dedupes} (n, key, dedupe) VALUES (?, ?, ?)`)
+  const { events, pruned } = connection.tables
+  const insert = prepareInsert(connection, connection.tables)
   const columns = 'id AS n, key, event, payload, kind, created_at AS createdAt'
   const selectRow = connection.prepare(`SELECT ${columns} FROM ${events} WHERE id = ?`)
   // The plus keeps SQLite from using the index.
@@ -63,27 +55,7 @@ export function prepareRows(connection: Connection): Rows {
   )
 
   function insertOne(row: NewRow): Inserted {
-    return row.dedupe === null
-      ? insertRow(row)
-      : connection.transaction('BEGIN IMMEDIATE', () => insertDeduped(row, row.dedupe as string))
-  }
-
-  function insertMany(rows: readonly NewRow[]): Inserted[] {
-    return rows.map((row) => (row.dedupe === null ? insertRow(row) : insertDeduped(row, row.dedupe)))
-  }
-
-  function insertRow(row: NewRow): Inserted {
-    const kind = row.kind === 'end' ? 1 : 0
-    const { lastInsertRowid } = insert.run(row.key, row.event, row.payload, kind, Date.now())
-    return { n: Number(lastInsertRowid), stored: true }
-  }
-
-  function insertDeduped(row: NewRow, dedupe: string): Inserted {
-    const earlier = selectDedupe.get(row.key, dedupe) as { n: number } | undefined
-    if (earlier) return { n: earlier.n, stored: false }
-    const inserted = insertRow(row)
-    insertDedupe.run(inserted.n, row.key, dedupe)
-    return inserted
+    return row.dedupe === null ? insert(row) : connection.transaction('BEGIN IMMEDIATE', () => insert(row))
   }
 
   function page(request: ReadRequest): Page {
@@ -198,7 +170,7 @@ export function prepareRows(connection: Connection): Rows {
     return nth === undefined ? 0 : nth - 1
   }
 
-  return { insertOne, insertMany, page, ended, before }
+  return { insertOne, insertMany: (added) => added.map(insert), page, ended, before }
 }
 
 /** Row numbers to fetch; nothing of the asked keys stands between them up to `to`. */

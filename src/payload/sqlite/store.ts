@@ -1,34 +1,36 @@
 import { isAbsolute } from 'node:path'
 import { FileSignalError, quote } from '../../errors.js'
-import type { Hint } from '../../event.js'
 import { refuseUnknown } from '../../option-values.js'
-import type { DriverStats, Head, PayloadFactory } from '../engine.js'
-import { isAhead, renew } from './connection.js'
+import { appendCollected } from '../collect.js'
+import type { Appended, DriverStats, Head, NewRow, PayloadFactory, PayloadSite } from '../engine.js'
+import { current } from './current.js'
 import { loadedDriver } from './driver.js'
-import { createOpener, type Opened, type Opener } from './opener.js'
+import { type Host, hostOf, type SqliteHandle } from './host.js'
+import { createHostTransactions } from './host-transaction.js'
+import { createOpener, type Opener } from './opener.js'
 import { createPruner, type Pruner } from './prune.js'
-import { type AppendQueue, createQueue } from './queue.js'
+import { type AppendQueue, createQueue, type QueueSite } from './queue.js'
 
 export interface SqliteOptions {
-  /** Absolute path of the store. Default: the instance's `database`. */
-  database?: string
+  /**
+   * Absolute path of the store; or the application's own open database (better-sqlite3's, or `DatabaseSync` of
+   * node:sqlite), beside whose tables ours then stand, so that `transaction()` covers both. Default: the
+   * instance's `database`.
+   */
+  database?: string | SqliteHandle
 }
 
 /**
  * Keeps events in one SQLite file, the default engine: durable, shared by all processes of one machine,
  * and committed before `signal()` returns where the store is free.
  *
+ * Throws OPTION_INVALID for a path that is not absolute, and for a database that cannot be used.
  * The on-disk contract for other languages is docs/protocol.md.
  */
 export function sqlite(options: SqliteOptions = {}): PayloadFactory {
   refuseUnknown(options, 'sqlite', ['database'])
-  const { database } = options
-  if (database !== undefined && !isAbsolute(database)) {
-    throw new FileSignalError('OPTION_INVALID', `sqlite database is ${quote(database)}`, {
-      remedy: 'use an absolute path',
-    })
-  }
-  return (site) => {
+  const { host, path } = placeOf(options.database)
+  const create: PayloadFactory = (site) => {
     let parts: { opener: Opener; queue: AppendQueue; pruner: Pruner } | null = null
     let closed = false
 
@@ -36,26 +38,38 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
     function use(): NonNullable<typeof parts> {
       if (closed) throw new FileSignalError('CLOSED', 'the store is closed')
       if (parts === null) {
-        const opener = createOpener(database ?? site.database(), site)
-        parts = { opener, queue: createQueue(opener, site.onCommit), pruner: createPruner(opener) }
+        const opener = createOpener(path ?? site.database(), site, host)
+        const queue = createQueue({ opener, onCommit: site.onCommit, transact: transact(host, site) })
+        parts = { opener, queue, pruner: createPruner(opener) }
       }
       return parts
+    }
+
+    function append(rows: readonly NewRow[]): Promise<Appended> {
+      if (closed) return Promise.reject(new FileSignalError('CLOSED', 'the store is closed'))
+      if (host?.isInTransaction()) return Promise.reject(open())
+      const { queue, pruner } = use()
+      const appended = queue.append(rows)
+      // A store that refuses rows is told to the caller; the pruner would only say it again.
+      appended.then(
+        () => pruner.consider(site.report),
+        () => {},
+      )
+      return appended
     }
 
     return {
       name: 'sqlite',
       commitsOnCall: true,
       shared: true,
-      append: (rows) => {
-        if (closed) return Promise.reject(new FileSignalError('CLOSED', 'the store is closed'))
+      append,
+      transaction: async (work) => {
         const { queue, pruner } = use()
-        const appended = queue.append(rows)
-        // A store that refuses rows is told to the caller; the pruner would only say it again.
-        appended.then(
-          () => pruner.consider(site.report),
-          () => {},
-        )
-        return appended
+        if (host === null) return appendCollected(append, work)
+        if (host.isInTransaction()) throw open()
+        const transacted = await queue.transaction(work)
+        pruner.consider(site.report)
+        return transacted
       },
       head: async () => use().opener.run((opened) => current(opened, site.newestSignal)),
       read: async (request) => {
@@ -91,7 +105,7 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
             bytes: connection.bytes(),
             retention: connection.retention(),
             place: opener.path,
-            driver: driverStats(),
+            driver: host?.driver() ?? driverStats(),
           }
         })
       },
@@ -106,6 +120,31 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       },
     }
   }
+  return path === null ? create : Object.assign(create, { database: path })
+}
+
+function placeOf(database: SqliteOptions['database']): { host: Host | null; path: string | null } {
+  if (database === undefined) return { host: null, path: null }
+  if (typeof database !== 'string') {
+    const host = hostOf(database)
+    return { host, path: host.path }
+  }
+  if (isAbsolute(database)) return { host: null, path: database }
+  throw new FileSignalError('OPTION_INVALID', `sqlite database is ${quote(database)}`, {
+    remedy: 'use an absolute path',
+  })
+}
+
+/** Only an application that handed over its database has transactions there. */
+function transact(host: Host | null, { newestSignal, onCommit }: PayloadSite): QueueSite['transact'] {
+  if (host !== null) return createHostTransactions({ host, newestSignal, onCommit }).run
+  return () => {
+    throw new FileSignalError('TRANSACTION_UNSUPPORTED', 'this store has no database of the application’s')
+  }
+}
+
+function open(): FileSignalError {
+  return new FileSignalError('TRANSACTION_OPEN', 'the application has a transaction open on its database')
 }
 
 function driverStats(): DriverStats {
@@ -115,26 +154,4 @@ function driverStats(): DriverStats {
 
 function isSame(a: Head, b: Head): boolean {
   return a.epoch === b.epoch && a.n === b.n
-}
-
-/**
- * The head, after making sure that the store was not put back to an earlier state in its own file: then
- * its head is below what this process has seen, or below the newest signal. The hint is read first,
- * since rows are committed before they are signalled.
- */
-function current(opened: Opened, newestSignal: () => Hint | null): Head {
-  const { connection } = opened
-  const hint = newestSignal()
-  const isRestored = (head: Head): boolean =>
-    (head.epoch === opened.known.epoch && head.n < opened.known.n) || isAhead(connection, hint, head)
-  let head = connection.head()
-  if (isRestored(head)) {
-    head = connection.transaction('BEGIN IMMEDIATE', () => {
-      if (isRestored(connection.head())) renew(connection, hint)
-      return connection.head()
-    })
-  }
-  opened.known = head
-  opened.knownAt = performance.now()
-  return head
 }

@@ -21,3 +21,8 @@ export function tablesNamed(prefix: string): Tables {
     writers: `${prefix}writers`,
   })
 }
+
+/** In a store of our own, which has no other tables. */
+export const OWN_TABLES = tablesNamed('')
+/** In an application's own database, beside its tables. */
+export const GUEST_TABLES = tablesNamed('file_signal_')
