@@ -216,6 +216,38 @@ describe('a stream from the environment', () => {
     ])
   })
 
+  it('leaves it to beforeSend what is sent, under another name where that gives one', async () => {
+    const given = new Map<unknown, unknown>([
+      [null, { fresh: 1 }],
+      [2, { event: 'hydrated', data: { fresh: 2 } }],
+      [3, { event: null, data: null }],
+      [4, { event: 'payload’s own', fresh: 4 }],
+    ])
+    const beforeSend = ({ payload }: { payload: unknown }) => given.get(payload)
+    const url = await serve({ SSE_EVENTS: 'a:one,b:two' }, { beforeSend, eventFromPayload: true })
+    const client = await open(`${url}/sse/stream`)
+    await rig.append({ key: 'one' }, { key: 'one', payload: '2' }, { key: 'one', payload: '3' })
+    await rig.append({ key: 'two', payload: '4', event: 'own' })
+    rig.streams.wake('local')
+    await until(() => client.messages.length === 5, 'the events')
+    expect(eventsOf(client)).to.deep.equal([
+      ['a', 'one', '{"fresh":1}'],
+      ['hydrated', 'one', '{"fresh":2}'],
+      [undefined, 'one', 'null'],
+      ['b', 'two', '{"event":"payload’s own","fresh":4}'],
+    ])
+  })
+
+  it('answers short as other streams do', async () => {
+    const url = `${await serve({ SSE_EVENTS: 'a:one,b:two' })}/sse/stream?mode=short`
+    const first = await open(url)
+    await rig.put('two', 2)
+    const answer = await connect(url, { headers: { 'Last-Event-ID': first.lastId() ?? '' } })
+    clients.push(answer)
+    await until(() => answer.ended, 'the whole answer')
+    expect(eventsOf(answer)).to.deep.equal([['b', 'two', '2']])
+  })
+
   it('goes on after the last id, and ends with its keys', async () => {
     const url = `${await serve({ SSE_EVENTS: 'a:one,b:two' })}/sse/stream`
     const client = await open(url)
