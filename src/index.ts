@@ -21,6 +21,7 @@ export type { KoaBase, KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } 
 export type { NodeContext, NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
 export type { SourceOf } from './http/source.js'
 export type {
+  Deliver,
   Duration,
   FileSignalOptions,
   Retention,
@@ -29,7 +30,11 @@ export type {
   StreamOptions,
 } from './options.js'
 export type {
+  Claim,
+  Claimed,
+  ClaimRequest,
   DriverStats,
+  Mailbox,
   PayloadEngine,
   PayloadFactory,
   PayloadSite,

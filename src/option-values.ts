@@ -111,3 +111,13 @@ export function replay(value: unknown): number {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
   throw invalid('replay', value, '"none", "last", "all" or a whole number')
 }
+
+/** Who gets an event. A mailbox gives all that waits, and keeps nothing to replay. Throws OPTION_INVALID. */
+export function deliver(value: unknown, replayed: unknown): 'all' | 'once' {
+  if (value === undefined || value === 'all') return 'all'
+  if (value !== 'once') throw invalid('deliver', value, '"all" or "once"')
+  if (replayed === undefined) return value
+  throw new FileSignalError('OPTION_INVALID', `replay is ${quote(replayed)} where deliver is "once"`, {
+    remedy: 'leave replay out: a mailbox gives all that waits',
+  })
+}

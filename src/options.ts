@@ -9,6 +9,7 @@ import {
   validateHooks,
 } from './hook-options.js'
 import {
+  deliver,
   duration,
   flag,
   fn,
@@ -80,6 +81,9 @@ export interface FileSignalOptions {
   onError?: (error: FileSignalError) => void
 }
 
+/** Who gets an event: every stream of its key, or one of them. */
+export type Deliver = 'all' | 'once'
+
 /**
  * What a stream takes beside its keys. `Context` is what callbacks get at connect, `Hooked` what hooks get
  * while the stream is open.
@@ -92,6 +96,8 @@ export interface StreamOptions<Context, Hooked = Context, Mode extends HydrateMo
   eventFromPayload?: boolean
   /** What a client without a cursor gets first. Default `'none'`. */
   replay?: 'none' | 'last' | 'all' | number
+  /** `'once'`: each event goes to one of the streams of its key, over all processes, and then leaves the store. Default `'all'`. */
+  deliver?: Deliver
   /** Asked at each connect, after the keys are known. False refuses with 403. */
   authorize?: (context: Context, keys: readonly string[]) => boolean | Promise<boolean>
   heartbeat?: Duration
@@ -128,6 +134,7 @@ export interface StreamPlan<Context, Hooked = Context> extends StreamSettings {
   readonly eventFromPayload: boolean
   /** Number of events for a client without a cursor; Infinity is all. */
   readonly replay: number
+  readonly deliver: Deliver
   readonly authorize: StreamOptions<Context>['authorize'] | null
   readonly hooks: HookPlan<Hooked> | null
 }
@@ -214,6 +221,7 @@ export function validateStream<Context, Hooked = Context>(
     event: checkEvent(options.event),
     eventFromPayload: flag(options.eventFromPayload, 'eventFromPayload'),
     replay: replay(options.replay),
+    deliver: deliver(options.deliver, options.replay),
     authorize: fn(options.authorize, 'authorize'),
     hooks: validateHooks(options, settings.poll),
   })
@@ -223,6 +231,7 @@ const STREAM_OPTIONS = [
   'event',
   'eventFromPayload',
   'replay',
+  'deliver',
   'authorize',
   'heartbeat',
   'duration',

@@ -1,4 +1,4 @@
 import { memory } from '../dist/payload/memory.js'
 import { payloadContract, site } from './support/payload-contract.js'
 
-payloadContract('memory', (options) => ({ factory: memory(), site: site(options) }))
+payloadContract('memory', (options, timing) => ({ factory: memory(timing), site: site(options) }))

@@ -23,9 +23,9 @@ import { until } from './support/wait.js'
 /** A store is three files. */
 const SUFFIXES = ['', '-wal', '-shm']
 
-payloadContract('sqlite', (options) => {
+payloadContract('sqlite', (options, timing) => {
   const path = join(freshFolder(), 'data', 'store.sqlite')
-  return { factory: sqlite(), site: site({ database: () => path, ...options }) }
+  return { factory: sqlite({}, timing), site: site({ database: () => path, ...options }) }
 })
 
 describe('the SQLite store', () => {

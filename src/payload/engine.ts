@@ -12,7 +12,7 @@ import type { Retention } from '../options.js'
  * - Row numbers rise in commit order, are never reused, and are safe integers from 1.
  * - A row that `append` acknowledged is seen by every `read` that begins afterwards, in any process.
  * - A store that was replaced, restored or cut back calls itself by a new `epoch`.
- * - Rows leave it only by `prune`, and what left is told by `Page.pruned` and `Page.floor`.
+ * - Rows leave it only by `prune` and `mailbox.taken`, and what left is told by `Page.pruned` and `Page.floor`.
  */
 export interface PayloadEngine {
   readonly name: string
@@ -20,6 +20,8 @@ export interface PayloadEngine {
   readonly commitsOnCall: boolean
   /** True where other processes see the same rows, so that they must be woken. */
   readonly shared: boolean
+  /** For streams that share their events out, in engines that can. */
+  readonly mailbox?: Mailbox
   /**
    * Stores rows in order, all or none. Resolves with one entry per row. A row whose `dedupe` is
    * taken is not stored: its entry carries the earlier row's number and `stored: false`.
@@ -38,7 +40,7 @@ export interface PayloadEngine {
   head(): Promise<Head>
   /** One page of the rows of `keys` after a cursor, from a single snapshot. */
   read(request: ReadRequest): Promise<Page>
-  /** Of `keys`, those whose newest row at or below `n` is an end, with that row's number. */
+  /** Of `keys`, those whose newest row at or below `n` is or was an end, with that row's number. */
   ended(keys: readonly string[], n: number): Promise<ReadonlyMap<string, number>>
   /** The row number before the `count`-th newest event of `keys`; 0 where there are no more than that. */
   before(keys: readonly string[], count: number): Promise<number>
@@ -111,6 +113,44 @@ export interface Page {
   readonly pruned: ReadonlyMap<string, number>
   /** Rows of any key up to this number may have been pruned without a mark of their own. */
   readonly floor: number
+}
+
+/**
+ * What an engine may be able to do beside: each event of some keys goes to one holder, over all processes, and leaves
+ * the store once it was taken.
+ */
+export interface Mailbox {
+  /** Milliseconds after which a claim that was neither taken nor given back is void, for its holder may be dead. */
+  readonly lease: number
+  /** Claims the oldest events that nobody holds, in one transaction. Cheap where there are none. */
+  claim(request: ClaimRequest): Promise<Claimed>
+  /** Deletes the events of those claims that still hold. */
+  taken(claims: readonly Claim[]): Promise<void>
+  /** Ends those claims that still hold: their events can be claimed again at once. */
+  giveBack(claims: readonly Claim[]): Promise<void>
+}
+
+/** One event that is held. */
+export interface Claim {
+  readonly n: number
+  readonly holder: string
+}
+
+/** At most `count` events, each once; a holder's name is used for one request only. With a count of 0 nothing is claimed. */
+export interface ClaimRequest {
+  readonly keys: readonly string[]
+  readonly holder: string
+  readonly count: number
+}
+
+/** What was claimed, oldest first, and how its keys stand then, from the same snapshot. */
+export interface Claimed {
+  readonly epoch: string
+  readonly rows: readonly Row[]
+  /** True where the store has more events of the keys, waiting or held by others. */
+  readonly left: boolean
+  /** Where every key has ended and the store has no event of them: each key's end, as `ended` tells it. Else null. */
+  readonly over: ReadonlyMap<string, number> | null
 }
 
 export interface PruneResult {

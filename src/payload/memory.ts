@@ -3,6 +3,9 @@ import { DEFAULT_RETENTION } from '../options.js'
 import { appendCollected } from './collect.js'
 import type {
   Appended,
+  Claim,
+  Claimed,
+  ClaimRequest,
   Head,
   NewRow,
   Page,
@@ -13,17 +16,22 @@ import type {
   Row,
 } from './engine.js'
 
+/** Milliseconds until what a stream claimed and neither took nor gave back waits again. */
+const LEASE = 30_000
+
 /**
  * Keeps events in this process: for tests, and for apps of one process that may forget at a restart.
  *
  * Obeys the same retention and the same contract as the stores, but shares nothing between processes.
+ * `timing` is for tests.
  */
-export function memory(): PayloadFactory {
+export function memory({ lease = LEASE }: { lease?: number } = {}): PayloadFactory {
   return (site) => {
     const retention = { ...DEFAULT_RETENTION, ...site.retention }
     const epoch = randomEpoch()
     const dedupes = new Map<string, number>()
     const pruned = new Map<string, { n: number; kind: Row['kind'] }>()
+    const claims = new Map<number, { holder: string; until: number }>()
     let rows: Row[] = []
     let bytes = 0
     let seq = 0
@@ -57,16 +65,37 @@ export function memory(): PayloadFactory {
     }
 
     function prune(): PruneResult {
-      const doomed = beyond(rows, retention, bytes)
+      return { deleted: remove(beyond(rows, retention, bytes)), ran: true }
+    }
+
+    function remove(doomed: ReadonlySet<number>): number {
       for (const row of rows) {
         if (doomed.has(row.n)) {
-          pruned.set(row.key, { n: row.n, kind: row.kind })
+          if (row.n > (pruned.get(row.key)?.n ?? 0)) pruned.set(row.key, { n: row.n, kind: row.kind })
           bytes -= size(row.payload)
         }
       }
       rows = rows.filter((row) => !doomed.has(row.n))
       for (const [name, n] of dedupes) if (doomed.has(n)) dedupes.delete(name)
-      return { deleted: doomed.size, ran: true }
+      for (const n of doomed) claims.delete(n)
+      return doomed.size
+    }
+
+    function claim({ keys, holder, count }: ClaimRequest): Claimed {
+      const now = Date.now()
+      const all = rows.filter((row) => row.kind === 'event' && keys.includes(row.key))
+      const free = all.filter((row) => (claims.get(row.n)?.until ?? 0) <= now).slice(0, count)
+      for (const row of free) claims.set(row.n, { holder, until: now + lease })
+      const ends = all.length > 0 ? null : ended(keys, seq)
+      const over = ends?.size === keys.length ? ends : null
+      return { epoch, rows: free, left: all.length > free.length, over }
+    }
+
+    /** The numbers of the claims that still hold, which end with this. */
+    function endClaims(given: readonly Claim[]): Set<number> {
+      const held = given.filter(({ n, holder }) => claims.get(n)?.holder === holder)
+      for (const { n } of held) claims.delete(n)
+      return new Set(held.map(({ n }) => n))
     }
 
     function read(request: ReadRequest): Page {
@@ -97,9 +126,9 @@ export function memory(): PayloadFactory {
       for (const key of keys) {
         const row = rows.findLast((candidate) => candidate.key === key && candidate.n <= n)
         const mark = pruned.get(key)
-        if (row) {
-          if (row.kind === 'end') newest.set(key, row.n)
-        } else if (mark && mark.kind === 'end' && mark.n <= n) newest.set(key, mark.n)
+        // What came after the end may have been taken out of a mailbox.
+        const last = mark && mark.n <= n && mark.n > (row?.n ?? 0) ? mark : row
+        if (last?.kind === 'end') newest.set(key, last.n)
       }
       return newest
     }
@@ -120,6 +149,12 @@ export function memory(): PayloadFactory {
       name: 'memory',
       commitsOnCall: true,
       shared: false,
+      mailbox: {
+        lease,
+        claim: async (request) => claim(request),
+        taken: async (given) => void remove(endClaims(given)),
+        giveBack: async (given) => void endClaims(given),
+      },
       append,
       transaction: (work) => appendCollected(append, work),
       head: async () => head(),

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { Cursor } from '../event.js'
 import type { StreamSettings } from '../options.js'
 import { encodeDone, encodeReady, encodeReset, encodeSkip } from './frame.js'
-import { isGone, type Outgoing, onceClosed } from './outgoing.js'
+import { isGone, type OnFlushed, type Outgoing, onceClosed, whenFlushed } from './outgoing.js'
 import type { Sink } from './sink.js'
 import type { Ticking } from './ticker.js'
 import { encodePrelude, HEARTBEAT, writeStreamHead } from './unbuffered.js'
@@ -15,8 +15,11 @@ export interface Connection extends Sink, Ticking {
   waiting(): number
   /** Sends headers and prelude, and `ready` where the cursor is known. */
   open(cursor: Cursor | null): void
-  /** Writes what is encoded already. False: give no more until it has drained. */
-  send(data: Buffer | string): boolean
+  /**
+   * Writes what is encoded already. False: give no more until it has drained. `onFlushed` is told whether the system has
+   * the bytes, unless the response goes first; a short answer leaves with them.
+   */
+  send(data: Buffer | string, onFlushed?: OnFlushed): boolean
   /** What came up to `cursor` is not for this client: moves its Last-Event-ID there, within a second or so. */
   skip(cursor: Cursor): void
   /** Ends the response when all that waits has been sent, or destroys it 5 s later. Idempotent. */
@@ -57,20 +60,20 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   let skipped: Cursor | null = null
   let letGo = () => {}
 
-  function write(data: Buffer | string): boolean {
+  function write(data: Buffer | string, onFlushed?: OnFlushed): boolean {
     if (state !== 'open' || data.length === 0) return false
     wroteAt = performance.now()
     handed += data.length
     const drained = writable
-    writable = response.write(data)
+    writable = onFlushed ? response.write(data, whenFlushed(response, onFlushed)) : response.write(data)
     if (drained && !writable) takenAt = wroteAt
     return writable
   }
 
   /** Events bring an id of their own, so what was skipped before them need not be told. */
-  function send(data: Buffer | string): boolean {
+  function send(data: Buffer | string, onFlushed?: OnFlushed): boolean {
     skipped = null
-    return write(data)
+    return write(data, onFlushed)
   }
 
   function tellSkipped(): void {

@@ -22,6 +22,8 @@ export interface Hooks {
 export interface RunningHooks {
   /** Where the stream's events go. */
   readonly sink: Sink
+  /** What makes its frames, for events that come to it another way; null where no hook does. */
+  readonly hydrator: Hydrator | null
   /** Begins the loop. */
   start(): void
   /** The connection has drained. */
@@ -49,6 +51,7 @@ export function createHooks(connection: Connection, hooks: Hooks, site: HooksSit
 
   return {
     sink: sink ?? connection,
+    hydrator,
     start: () => {
       if (!onLoop) return
       const place = `on a stream of ${quote(site.keys.join(', '))}`

@@ -36,6 +36,19 @@ export function onceClosed(response: Outgoing, onClose: () => void): () => void 
   }
 }
 
+/** Told of one write whether the system has its bytes. Never told where the response goes first. */
+export type OnFlushed = (flushed: boolean) => void
+
+/**
+ * The callback of a write that tells `onFlushed`. That the callback gets no error is not enough: Node calls it without
+ * one for a write that was under way when the socket was destroyed.
+ */
+export function whenFlushed(response: Outgoing, onFlushed: OnFlushed): (error?: Error | null) => void {
+  // An HTTP/1 response has lost its socket by the time it has finished.
+  const { socket } = response
+  return (error) => onFlushed(!error && !isDestroyed(socket))
+}
+
 /** A broken socket is closed as well, and that is what counts. */
 function ignore(): void {}
 

@@ -3,7 +3,7 @@ import type { Cursor } from '../event.js'
 import type { StreamSettings } from '../options.js'
 import { type Connection, type ConnectionSite, LINGERING } from './connection.js'
 import { encodeDone, encodeReady, encodeReset, encodeSkip } from './frame.js'
-import { isGone, type Outgoing, onceClosed } from './outgoing.js'
+import { isGone, type OnFlushed, type Outgoing, onceClosed, whenFlushed } from './outgoing.js'
 import { encodeRetry, writeStreamHead } from './unbuffered.js'
 
 /** Milliseconds until the client asks again after an answer; at least one answer a heartbeat is empty. */
@@ -36,7 +36,11 @@ export function createShortConnection(
   let skipped: Cursor | null = null
   let letGo = () => {}
 
-  function answer(news: Buffer | string, retry: readonly [number, number] = RETRY): void {
+  function answer(
+    news: Buffer | string,
+    retry: readonly [number, number] = RETRY,
+    onFlushed?: OnFlushed,
+  ): void {
     if (state !== 'waiting') return
     stopCollecting()
     const last = skipped && news.length === 0 ? encodeSkip(skipped) : ''
@@ -51,7 +55,7 @@ export function createShortConnection(
     }
     state = 'ending'
     endedAt = performance.now()
-    response.end(body)
+    response.end(body, onFlushed && whenFlushed(response, onFlushed))
     site.onEnd(connection)
   }
 
@@ -89,7 +93,8 @@ export function createShortConnection(
       answer(batch.bytes())
       return false
     },
-    send: (data) => {
+    send: (data, onFlushed) => {
+      if (onFlushed) answer(data, RETRY, onFlushed)
       if (state !== 'waiting') return false
       text += data.toString()
       skipped = null

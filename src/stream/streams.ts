@@ -10,6 +10,7 @@ import { type Connection, type ConnectionSite, createConnection } from './connec
 import { dispatch } from './dispatch.js'
 import type { Shape } from './frame.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks.js'
+import { createMailboxes } from './mailboxes.js'
 import { createNaming } from './naming.js'
 import { asReported, createOutage } from './outage.js'
 import { isPipelined, type Outgoing } from './outgoing.js'
@@ -44,7 +45,7 @@ export interface StreamRequest {
   readonly short: boolean
   readonly plan: Pick<
     StreamPlan<never>,
-    'event' | 'eventFromPayload' | 'replay' | 'heartbeat' | 'duration' | 'retry'
+    'event' | 'eventFromPayload' | 'replay' | 'deliver' | 'heartbeat' | 'duration' | 'retry'
   >
 }
 
@@ -110,12 +111,16 @@ export function createStreams(site: StreamsSite): Streams {
     signal: site.signal,
     poll,
     listened: audience.listened,
-    onPage: (page, version, replaced) => dispatch(page, version, replaced, audience, subscriptions),
+    onPage: (page, version, replaced) => {
+      dispatch(page, version, replaced, audience, subscriptions)
+      mailboxes.hear(page, version, replaced)
+    },
     outage,
     report,
   })
   const subscriptions = createSubscriptions({ payload, audience, tailer, poll, outage })
   const subscribers = createSubscribers({ payload, subscriptions, poll, outage })
+  const mailboxes = createMailboxes({ payload, audience, tailer, outage, wake: wakeOthers })
   const connections = new Map<Connection, Subscription | null>()
   const hooked = new Map<Connection, RunningHooks>()
   const shared = createSharedHydrations()
@@ -133,6 +138,7 @@ export function createStreams(site: StreamsSite): Streams {
     onEnd: over,
     onClose: (connection) => {
       over(connection)
+      mailboxes.leave(connection)
       connections.delete(connection)
       ticker.delete(connection)
       if (connections.size > 0) return
@@ -152,6 +158,7 @@ export function createStreams(site: StreamsSite): Streams {
     if (subscription) subscriptions.close(subscription)
     hooked.get(connection)?.close()
     hooked.delete(connection)
+    mailboxes.retire(connection)
   }
 
   async function open(request: StreamRequest): Promise<'open' | 'over'> {
@@ -198,7 +205,9 @@ export function createStreams(site: StreamsSite): Streams {
   function connect({ response, plan, short, lastEventId }: StreamRequest): Connection {
     const settings = settingsOf(plan)
     if (!short) return createConnection(response, settings, connectionSite)
-    return createShortConnection(response, settings, connectionSite, lastEventId !== null)
+    // The first cursor is news, but not of a mailbox.
+    const wait = lastEventId !== null || plan.deliver === 'once'
+    return createShortConnection(response, settings, connectionSite, wait)
   }
 
   function settingsOf(plan: StreamSettings): StreamSettings {
@@ -209,10 +218,13 @@ export function createStreams(site: StreamsSite): Streams {
   /** A store that does not answer within this tick must not hold back the first byte. */
   async function prepare(connection: Connection, request: StreamRequest): Promise<Start | null> {
     const { keys, lastEventId, plan } = request
-    // A client with a cursor may have to get 204 instead.
-    if (lastEventId === null) setImmediate(connection.open, null)
+    const once = plan.deliver === 'once'
+    // A client with a cursor, or of a mailbox, may have to get 204 instead.
+    if (lastEventId === null && !once) setImmediate(connection.open, null)
     try {
-      const start = await findStart(payload(), keys, lastEventId, plan.replay)
+      const start = once
+        ? await mailboxes.find(keys)
+        : await findStart(payload(), keys, lastEventId, plan.replay)
       outage.worked()
       return start
     } catch (error) {
@@ -233,6 +245,10 @@ export function createStreams(site: StreamsSite): Streams {
     const shape = shapeOf(request)
     const hooks = request.hooks && startHooks(connection, request.hooks, request.keys, shape)
     if (!connection.isOpen()) return
+    if (request.plan.deliver === 'once') {
+      mailboxes.attach(request.keys, shape, connection, hooks?.hydrator ?? null)
+      return
+    }
     const subscription = subscriptions.attach(request.keys, shape, hooks?.sink ?? connection, start)
     connections.set(connection, subscription)
     // What it replayed may have ended it, before the connections knew of the subscription.
@@ -253,6 +269,11 @@ export function createStreams(site: StreamsSite): Streams {
     return running
   }
 
+  async function wakeOthers(): Promise<void> {
+    const { epoch, n } = await payload().head()
+    site.signal().raise({ epoch, n })
+  }
+
   function handOver(): void {
     handedOverAt = performance.now()
     endAll()
@@ -270,11 +291,12 @@ export function createStreams(site: StreamsSite): Streams {
     endAll()
     if (connections.size > 0) await emptied
     shared.close()
+    await mailboxes.close()
     await tailer.close()
   }
 
   function stats(): StreamStats {
-    let live = 0
+    let live = mailboxes.size
     for (const group of audience.groups()) live += group.live.size
     let waiting = 0
     for (const connection of connections.keys()) waiting += connection.waiting()

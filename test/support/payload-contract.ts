@@ -1,6 +1,8 @@
 import { expect } from 'chai'
 import type {
+  Claimed,
   Head,
+  Mailbox,
   NewRow,
   Page,
   PayloadEngine,
@@ -8,6 +10,7 @@ import type {
   PayloadSite,
 } from '../../dist/payload/engine.js'
 import { skip } from './skip.js'
+import { until } from './wait.js'
 
 /** A row to append; the payload is any JSON value. */
 export function row(key: string, payload: unknown, more: Partial<NewRow> = {}): NewRow {
@@ -59,17 +62,20 @@ export async function readAll(
 
 /**
  * What every payload engine owes its readers. `open` makes a fresh, empty store each time, with the
- * given site options; the suite closes it.
+ * given site options, and of a mailbox with the lease in milliseconds; the suite closes it.
  */
 export function payloadContract(
   name: string,
-  open: (site: Partial<PayloadSite>) => { factory: PayloadFactory; site: PayloadSite },
+  open: (
+    site: Partial<PayloadSite>,
+    timing?: { lease: number },
+  ) => { factory: PayloadFactory; site: PayloadSite },
 ): void {
   describe(`payload engine ${name} keeps the contract`, () => {
     let engine: PayloadEngine
 
-    function use(options: Partial<PayloadSite> = {}): PayloadEngine {
-      const opened = open(options)
+    function use(options: Partial<PayloadSite> = {}, timing?: { lease: number }): PayloadEngine {
+      const opened = open(options, timing)
       engine = opened.factory(opened.site)
       return engine
     }
@@ -282,6 +288,115 @@ export function payloadContract(
       await engine.append([row('a', 1), row('b', 2), row('a', 3)])
       expect(await engine.stats()).to.include({ head: 3, rows: 3, keys: 2 })
       await engine.close()
+    })
+
+    describe('as a mailbox, if it is one', () => {
+      let mailbox: Mailbox
+
+      beforeEach(async function () {
+        const found = use().mailbox
+        if (found) mailbox = found
+        else skip(this, `${name} is no mailbox`)
+        await engine.append([row('a', 1), row('b', 2), row('a', 3), row('c', 4)])
+      })
+
+      let asked = 0
+      const claim = (count: number, keys = ['a', 'b']): Promise<Claimed> => {
+        asked += 1
+        return mailbox.claim({ keys, count, holder: `holder ${asked}` })
+      }
+      const numbers = ({ rows }: Claimed) => rows.map(({ n }) => n)
+      const claims = ({ rows }: Claimed, holder = asked) =>
+        rows.map(({ n }) => ({ n, holder: `holder ${holder}` }))
+
+      it('claims the oldest events of the asked keys, each once, and says whether there are more', async () => {
+        const first = await claim(2)
+        expect(numbers(first)).to.deep.equal([1, 2])
+        expect(first.rows[0]).to.include({ key: 'a', payload: '1', kind: 'event' })
+        expect(first).to.include({ epoch: (await engine.head()).epoch, left: true, over: null })
+        expect(numbers(await claim(9))).to.deep.equal([3])
+        expect(await claim(9)).to.deep.include({ rows: [], left: true, over: null })
+        expect((await claim(9, ['c'])).left, 'more than the one').to.equal(false)
+      })
+
+      it('never claims an event twice, also when many ask at once', async () => {
+        await engine.append(Array.from({ length: 100 }, (_, i) => row('a', i)))
+        const all = await Promise.all(Array.from({ length: 30 }, () => claim(7)))
+        const claimed = all.flatMap(numbers).sort((a, b) => a - b)
+        expect(claimed).to.deep.equal([1, 2, 3, ...Array.from({ length: 100 }, (_, i) => i + 5)])
+      })
+
+      it('claims nothing where none is asked for', async () => {
+        expect(numbers(await claim(0))).to.deep.equal([])
+        expect(numbers(await claim(9))).to.deep.equal([1, 2, 3])
+      })
+
+      it('deletes what was taken, and marks it as pruned for its own key', async () => {
+        const first = await claim(2)
+        await mailbox.taken(claims(first))
+        expect((await engine.stats()).rows).to.equal(2)
+        const rest = await page(['a', 'b', 'c'], { epoch: first.epoch, n: 0 })
+        expect(rest.rows.map(({ n }) => n)).to.deep.equal([3, 4])
+        expect([...rest.pruned].sort()).to.deep.equal([
+          ['a', 1],
+          ['b', 2],
+        ])
+        expect((await engine.append([row('a', 5)])).rows[0]?.n).to.equal(5)
+      })
+
+      it('lets what was given back be claimed again at once, and nothing of another holder', async () => {
+        const first = await claim(1)
+        await mailbox.giveBack([{ n: 1, holder: 'somebody else' }])
+        await mailbox.taken([{ n: 1, holder: 'somebody else' }])
+        expect(numbers(await claim(1))).to.deep.equal([2])
+        await mailbox.giveBack(claims(first, asked - 1))
+        expect(numbers(await claim(1))).to.deep.equal([1])
+      })
+
+      it('lets a claim be claimed by others when its lease is over, and then takes nothing from them', async () => {
+        await engine.close()
+        const late = use({}, { lease: 20 }).mailbox as Mailbox
+        await engine.append([row('a', 1)])
+        const first = await late.claim({ keys: ['a'], count: 1, holder: 'slow' })
+        expect(numbers(first)).to.deep.equal([1])
+        const again = await until(async () => {
+          const found = await late.claim({ keys: ['a'], count: 1, holder: 'next' })
+          return found.rows.length > 0 && found
+        }, 'the end of the lease')
+        expect(numbers(again)).to.deep.equal([1])
+        await late.taken([{ n: 1, holder: 'slow' }])
+        expect((await engine.stats()).rows).to.equal(1)
+        await late.taken([{ n: 1, holder: 'next' }])
+        expect((await engine.stats()).rows).to.equal(0)
+      })
+
+      it('is over when every key has ended and every event is taken, held ones too', async () => {
+        await engine.append([row('a', null, { kind: 'end' }), row('b', null, { kind: 'end' })])
+        const all = await claim(9)
+        expect(all).to.include({ left: false, over: null })
+        expect(await claim(9), 'all are held').to.include({ left: true, over: null })
+        await mailbox.taken(claims(all, asked - 1))
+        expect([...((await claim(9)).over ?? [])].sort()).to.deep.equal([
+          ['a', 5],
+          ['b', 6],
+        ])
+        expect((await claim(9, ['a', 'b', 'c'])).over).to.equal(null)
+        await engine.append([row('a', 'again')])
+        const again = await claim(9)
+        expect(again).to.include({ left: false, over: null })
+        await mailbox.taken(claims(again))
+        expect(await claim(9), 'a came after its end, and is gone').to.include({ left: false, over: null })
+      })
+
+      it('keeps no claim on what was pruned', async () => {
+        await engine.close()
+        const small = use({ retention: { maxPerKey: 2 } }).mailbox as Mailbox
+        await engine.append([row('a', 1), row('a', 2), row('a', 3)])
+        const first = await small.claim({ keys: ['a'], count: 1, holder: 'x' })
+        await engine.prune()
+        await small.taken(claims(first).map(({ n }) => ({ n, holder: 'x' })))
+        expect(numbers(await small.claim({ keys: ['a'], count: 9, holder: 'y' }))).to.deep.equal([2, 3])
+      })
     })
   })
 }

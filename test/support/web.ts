@@ -13,6 +13,8 @@ export interface WebSetup {
   port?: number
   keys: string[]
   options: FileSignalOptions
+  /** Milliseconds that the claims of a mailbox last. */
+  lease?: number
   stream?: StreamOptions<unknown>
 }
 

@@ -14,7 +14,16 @@ export interface Rows {
   before(keys: readonly string[], count: number): number
 }
 
-interface StoredRow extends Omit<Row, 'kind'> {
+interface Ending {
+  readonly n: number
+  readonly kind: number
+}
+
+/** The columns of a stored row. */
+export const ROW = 'id AS n, key, event, payload, kind, created_at AS createdAt'
+
+/** A row as SQLite gives it: `kind` is 0 for an event, 1 for an end. */
+export interface StoredRow extends Omit<Row, 'kind'> {
   readonly kind: number
 }
 
@@ -32,14 +41,13 @@ const SCANS_PER_PAGE = 4
 export function prepareRows(connection: Connection): Rows {
   const { events, pruned } = connection.tables
   const insert = prepareInsert(connection, connection.tables)
-  const columns = 'id AS n, key, event, payload, kind, created_at AS createdAt'
-  const selectRow = connection.prepare(`SELECT ${columns} FROM ${events} WHERE id = ?`)
+  const selectRow = connection.prepare(`SELECT ${ROW} FROM ${events} WHERE id = ?`)
   // The plus keeps SQLite from using the index.
   const selectTail = connection.prepare(
-    `SELECT ${columns} FROM ${events} WHERE id > ? AND +key IN (SELECT value FROM json_each(?)) ORDER BY id`,
+    `SELECT ${ROW} FROM ${events} WHERE id > ? AND +key IN (SELECT value FROM json_each(?)) ORDER BY id`,
   )
   const selectTailOfKey = connection.prepare(
-    `SELECT ${columns} FROM ${events} WHERE id > ? AND +key = ? ORDER BY id`,
+    `SELECT ${ROW} FROM ${events} WHERE id > ? AND +key = ? ORDER BY id`,
   )
   const selectOfKey = connection.prepare(
     `SELECT id FROM ${events} WHERE key = ? AND id > ? ORDER BY id LIMIT ?`,
@@ -151,10 +159,12 @@ export function prepareRows(connection: Connection): Rows {
   function ended(keys: readonly string[], n: number): Map<string, number> {
     const ends = new Map<string, number>()
     for (const key of keys) {
-      const newest = (selectNewest.get(key, n) ?? selectMark.get(key)) as
-        | { n: number; kind: number }
-        | undefined
-      if (newest?.kind === 1 && newest.n <= n) ends.set(key, newest.n)
+      const row = selectNewest.get(key, n) as Ending | undefined
+      if (row?.kind === 0) continue
+      // What came after the end may have been taken out of a mailbox.
+      const mark = selectMark.get(key) as Ending | undefined
+      const newest = mark && mark.n <= n && mark.n > (row?.n ?? 0) ? mark : row
+      if (newest?.kind === 1) ends.set(key, newest.n)
     }
     return ends
   }
@@ -198,6 +208,6 @@ function namesOf(keys: ReadonlySet<string>): string {
 
 const KINDS: readonly RowKind[] = ['event', 'end']
 
-function toRow(stored: StoredRow): Row {
+export function toRow(stored: StoredRow): Row {
   return { ...stored, kind: KINDS[stored.kind] ?? 'event' }
 }

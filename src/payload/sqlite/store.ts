@@ -7,6 +7,7 @@ import { current } from './current.js'
 import { loadedDriver } from './driver.js'
 import { type Host, hostOf, type SqliteHandle } from './host.js'
 import { createHostTransactions } from './host-transaction.js'
+import { createMailbox, LEASE } from './mailbox.js'
 import { createOpener, type Opener } from './opener.js'
 import { createPruner, type Pruner } from './prune.js'
 import { type AppendQueue, createQueue, type QueueSite } from './queue.js'
@@ -25,9 +26,9 @@ export interface SqliteOptions {
  * and committed before `signal()` returns where the store is free.
  *
  * Throws OPTION_INVALID for a path that is not absolute, and for a database that cannot be used.
- * The on-disk contract for other languages is docs/protocol.md.
+ * The on-disk contract for other languages is docs/protocol.md. `timing` is for tests.
  */
-export function sqlite(options: SqliteOptions = {}): PayloadFactory {
+export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } = {}): PayloadFactory {
   refuseUnknown(options, 'sqlite', ['database'])
   const { host, path } = placeOf(options.database)
   const create: PayloadFactory = (site) => {
@@ -62,6 +63,7 @@ export function sqlite(options: SqliteOptions = {}): PayloadFactory {
       name: 'sqlite',
       commitsOnCall: true,
       shared: true,
+      mailbox: createMailbox(() => use().opener, timing.lease ?? LEASE),
       append,
       transaction: async (work) => {
         const { queue, pruner } = use()

@@ -13,6 +13,7 @@ export const privateTables = ({ claims, writers }: Tables): string => `
     holder TEXT NOT NULL,
     until INTEGER NOT NULL
   );
+  CREATE INDEX IF NOT EXISTS ${claims}_until ON ${claims} (until);
 
   CREATE TABLE IF NOT EXISTS ${writers} (
     key TEXT PRIMARY KEY,

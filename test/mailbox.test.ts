@@ -1,0 +1,377 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import {
+  createFileSignal,
+  type Event,
+  type FileSignal,
+  type FileSignalError,
+  memory,
+  type PayloadEngine,
+} from 'file-signal'
+import { sqlite } from '../dist/payload/sqlite/store.js'
+import { startExample } from './setup/example.js'
+import { freshFolder } from './support/folder.js'
+import { site } from './support/payload-contract.js'
+import { createRig, memoryStore, type Rig } from './support/rig.js'
+import { type Client, connect, stream } from './support/sse.js'
+import { until } from './support/wait.js'
+import { type Numbered, startPublisher, startWeb, type Web } from './support/web.js'
+
+const ONCE: { deliver: 'once' } = { deliver: 'once' }
+
+/** The numbers that some clients got, in rising order. */
+function numbers(clients: readonly Client[]): number[] {
+  return clients.flatMap((client) => client.payloads() as number[]).sort((a, b) => a - b)
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i)
+}
+
+/** True where some events stay in the store: the socket of the one that is held takes no more. */
+async function isStuck(count: () => Promise<number>): Promise<boolean> {
+  const before = await count()
+  for (let i = 0; i < 15; i += 1) {
+    if (before < 3 || (await count()) !== before) return false
+    await sleep(10)
+  }
+  return true
+}
+
+describe('a key as a mailbox', () => {
+  let rig: Rig
+  let clients: Client[] = []
+
+  afterEach(async () => {
+    for (const client of clients) client.close()
+    clients = []
+    await rig.close()
+  })
+
+  async function open(url: string, headers: Record<string, string> = {}): Promise<Client> {
+    const client = await stream(url, { headers })
+    clients.push(client)
+    return client
+  }
+
+  async function openMany(url: string, count: number): Promise<Client[]> {
+    return Promise.all(Array.from({ length: count }, () => open(url)))
+  }
+
+  const got = (count: number) => until(() => numbers(clients).length >= count, `${count} events`)
+  const rows = async () => (await rig.payload.stats()).rows
+
+  it('gives each event to one stream, in turn, and deletes it', async () => {
+    rig = createRig()
+    await openMany(await rig.handle('jobs', ONCE), 5)
+    for (const i of upTo(20)) {
+      await rig.put('jobs', i)
+      await got(i + 1)
+    }
+    expect(numbers(clients)).to.deep.equal(upTo(20))
+    for (const client of clients) expect(client.payloads()).to.have.length(4)
+    await until(async () => (await rows()) === 0, 'an empty store')
+  })
+
+  it('gives what waited before a stream came, oldest first, and no heed to Last-Event-ID', async () => {
+    rig = createRig()
+    const id = await rig.put('jobs', 0)
+    for (const i of [1, 2]) await rig.put('jobs', i)
+    const client = await open(await rig.handle('jobs', ONCE), { 'Last-Event-ID': id })
+    await got(3)
+    expect(client.payloads()).to.deep.equal([0, 1, 2])
+    expect(client.ofType('reset')).to.deep.equal([])
+  })
+
+  it('sends the frames of any stream: id, event, key, time and data', async () => {
+    rig = createRig()
+    const url = await rig.handle(['a', 'b'], { ...ONCE, event: 'job' })
+    const id = await rig.put('b', { x: 1 })
+    const client = await open(url)
+    await until(() => client.ofType('job').length === 1, 'the event')
+    const [message] = client.ofType('job')
+    expect(message).to.deep.include({ id, key: 'b', data: '{"x":1}' })
+    expect(message?.at).to.be.closeTo(Date.now(), 5000)
+  })
+
+  it('keeps the streams of several keys and of one apart from nobody: an event still goes to one', async () => {
+    rig = createRig()
+    const urls = [
+      await rig.handle('a', ONCE),
+      await rig.handle(['a', 'b'], ONCE),
+      await rig.handle('b', ONCE),
+    ]
+    for (const url of urls) await openMany(url, 2)
+    await rig.append(...upTo(40).map((i) => ({ key: i % 2 ? 'a' : 'b', payload: String(i) })))
+    rig.streams.wake('local')
+    await until(async () => (await rows()) === 0, 'an empty store')
+    expect(numbers(clients)).to.deep.equal(upTo(40))
+  })
+
+  it('answers short requests with one event each', async () => {
+    rig = createRig()
+    const url = `${await rig.handle('jobs', ONCE)}?mode=short`
+    for (const i of [0, 1]) await rig.put('jobs', i)
+    for (const i of [0, 1]) {
+      const client = await connect(url)
+      clients.push(client)
+      await until(() => client.ended, 'the end of the answer')
+      expect(client.payloads()).to.deep.equal([i])
+    }
+    await until(async () => (await rows()) === 0, 'an empty store')
+    const waiting = connect(url)
+    await until(() => rig.streams.stats().live === 1, 'a request that waits')
+    await rig.put('jobs', 2)
+    const late = await waiting
+    await until(() => late.ended, 'the end of the answer')
+    expect(late.payloads()).to.deep.equal([2])
+  })
+
+  it('ends when its keys have ended and nothing of them is left, answers 204, and works again afterwards', async () => {
+    rig = createRig()
+    const url = await rig.handle(['a', 'b'], ONCE)
+    await rig.put('a', 0)
+    await rig.end('a')
+    const client = await open(url)
+    await got(1)
+    await until(async () => (await rows()) === 1, 'the end alone')
+    expect(client.isDone()).to.equal(false)
+    const id = await rig.put('b', { reason: 'lost' }, { kind: 'end' })
+    await until(() => client.ended, 'the end')
+    expect(client.ofType('end')[0]).to.include({ id, data: '{"reason":"lost","key":"b"}' })
+    expect(client.messages.at(-1)).to.deep.include({ id, data: '[DONE]', event: undefined })
+    const refused = await connect(url)
+    expect(refused.status).to.equal(204)
+    await rig.put('a', 1)
+    const again = await open(url)
+    await until(() => again.payloads().length === 1, 'the event after the end')
+    expect(again.payloads()).to.deep.equal([1])
+    expect(again.isDone()).to.equal(false)
+  })
+
+  it('tells a stream that comes for the last event of an ended key both: the event and the end', async () => {
+    rig = createRig()
+    await rig.put('a', 0)
+    await rig.end('a')
+    const client = await open(await rig.handle('a', ONCE))
+    await until(() => client.isDone(), 'the end')
+    expect(client.payloads()).to.deep.equal([0])
+  })
+
+  it('asks once for a thousand idle streams when an event comes, and not at all when nothing comes', async () => {
+    let asked = 0
+    const store = memoryStore()
+    const mailbox = store.mailbox as NonNullable<PayloadEngine['mailbox']>
+    const claim: typeof mailbox.claim = (request) => {
+      asked += 1
+      return mailbox.claim(request)
+    }
+    rig = createRig({ payload: { ...store, mailbox: { ...mailbox, claim } }, poll: 20 })
+    const url = await rig.handle('jobs', ONCE)
+    for (let i = 0; i < 10; i += 1) await openMany(url, 100)
+    expect(rig.streams.stats()).to.include({ streams: 1000, live: 1000, behind: 0 })
+    asked = 0
+    const { sweep } = rig.streams.stats().wakes
+    await until(() => rig.streams.stats().wakes.sweep > sweep + 5, 'five sweeps')
+    expect(asked, 'while nothing came').to.equal(0)
+    await rig.put('jobs', 0)
+    await until(async () => (await rows()) === 0, 'the event to be taken')
+    // One claims it, one finds that nothing more waits.
+    expect(asked, 'for one event').to.be.within(1, 3)
+    expect(numbers(clients)).to.deep.equal([0])
+  }).timeout(10_000)
+
+  it('leaves other streams of the key as they are, but for a reset where one comes back too late', async () => {
+    rig = createRig()
+    const first = await rig.put('a', 0)
+    const live = await open(await rig.handle('a'))
+    await open(await rig.handle('a', ONCE))
+    await rig.put('a', 1)
+    await until(async () => (await rows()) === 0, 'an empty store')
+    expect(live.payloads(), 'live all the time').to.deep.equal([1])
+    const late = await open(await rig.handle('a'), { 'Last-Event-ID': first })
+    expect(JSON.parse(late.ofType('reset')[0]?.data ?? '{}').reason).to.equal('pruned')
+  })
+
+  it('sends what beforeSend makes of an event, and counts one that it drops as taken', async () => {
+    rig = createRig()
+    const beforeSend = ({ payload }: Event) => (payload === 1 ? null : { event: 'made', data: [payload] })
+    const url = await rig.handle('jobs', { ...ONCE, beforeSend: async (event) => beforeSend(event) })
+    for (const i of upTo(3)) await rig.put('jobs', i)
+    const client = await open(url)
+    await until(async () => (await rows()) === 0, 'an empty store')
+    expect(client.ofType('made').map(({ data }) => JSON.parse(data))).to.deep.equal([[0], [2]])
+  })
+
+  it('tries an event again after its lease where beforeSend failed, and the others at once', async () => {
+    rig = createRig({ payload: memory({ lease: 300 })(site()), poll: 20 })
+    const calls: number[] = []
+    const beforeSend = ({ payload }: Event) => {
+      calls.push(performance.now())
+      if (payload === 0 && calls.length === 1) throw new Error('no')
+      return payload
+    }
+    for (const i of upTo(3)) await rig.put('jobs', i)
+    const client = await open(await rig.handle('jobs', { ...ONCE, beforeSend }))
+    await until(() => client.payloads().length === 3, 'three events')
+    expect(client.payloads()).to.deep.equal([1, 2, 0])
+    expect(rig.reports.map(({ code }) => code)).to.deep.equal(['HOOK_FAILED'])
+    const [first = 0, , , again = 0] = calls
+    expect(calls).to.have.length(4)
+    expect(again - first).to.be.above(295)
+  })
+
+  it('refuses an unknown deliver, replay beside it, and an engine that is no mailbox', async () => {
+    rig = createRig()
+    const handle = (options: object) => () => createFileSignal({ payload: memory() }).handler('a', options)
+    expect(handle({ deliver: 'twice' })).to.throw('OPTION_INVALID: deliver is "twice"; use "all" or "once".')
+    expect(handle({ deliver: 'once', replay: 'all' }))
+      .to.throw('OPTION_INVALID: replay is "all"')
+      .with.property('remedy')
+      .that.includes('leave replay out')
+    const { mailbox, ...other } = memoryStore()
+    await rig.close()
+    rig = createRig({ payload: { ...other, name: 'other' } })
+    const client = await connect(await rig.handle('a', ONCE))
+    await until(() => client.ended, 'the end')
+    const [report] = rig.reports as FileSignalError[]
+    expect(report?.message).to.include('OPTION_INVALID: deliver is "once", which the engine other cannot do')
+    expect(mailbox?.lease).to.equal(30_000)
+  })
+})
+
+describe('a mailbox over several processes', () => {
+  const PIECE = 'x'.repeat(1_000_000)
+  let root: string
+  let publisher: FileSignal
+  let webs: Web[]
+  let clients: Client[]
+
+  beforeEach(() => {
+    root = freshFolder()
+    publisher = createFileSignal({ root, payloadLimit: '1mb' })
+    webs = []
+    clients = []
+  })
+
+  afterEach(async () => {
+    for (const client of clients) client.close()
+    await Promise.all(webs.map(({ child }) => child.stop()))
+    await publisher.close()
+  })
+
+  async function serve({ lease, poll = '1s' }: { lease?: number; poll?: string } = {}): Promise<Web> {
+    const web = await startWeb({
+      keys: ['jobs'],
+      options: { root, poll },
+      stream: ONCE,
+      ...(lease === undefined ? {} : { lease }),
+    })
+    webs.push(web)
+    return web
+  }
+
+  async function open(web: Web): Promise<Client> {
+    const client = await stream(web.url)
+    clients.push(client)
+    return client
+  }
+
+  const left = async () => (await publisher.stats()).store.rows
+  const jobsOf = (client: Client) => (client.payloads() as [number, string][]).map(([i]) => i)
+
+  /** Publishes until a client that does not read holds an event which its socket does not take. */
+  async function stall(web: Web): Promise<Client> {
+    const client = await open(web)
+    client.pause()
+    for (let i = 0; ; i += 1) {
+      await publisher.signal('jobs', [i, PIECE])
+      if (await isStuck(left)) return client
+    }
+  }
+
+  it('gives each of 2,000 events of two publishers to one of twenty streams of two processes', async () => {
+    const [one, two] = await Promise.all([serve(), serve()])
+    const each = await Promise.all([one, two].map((web) => Promise.all(upTo(10).map(() => open(web)))))
+    const publishers = upTo(2).map((i) =>
+      startPublisher({ key: 'jobs', count: 1000, from: i * 1000, oneByOne: true, options: { root } }),
+    )
+    await Promise.all(publishers.map(({ ended }) => ended))
+    const jobs = (some: readonly Client[]) => some.flatMap((client) => client.payloads() as Numbered[])
+    await until(() => jobs(clients).length >= 2000, 'all events', 10_000)
+    await until(async () => (await left()) === 0, 'an empty store')
+    const seen = jobs(clients).map(({ i }) => i)
+    expect(seen.sort((a, b) => a - b)).to.deep.equal(upTo(2000))
+    for (const [i, some] of each.entries()) expect(jobs(some).length, `process ${i}`).to.be.above(100)
+  }).timeout(30_000)
+
+  it('gives the event that a dead client’s socket had not taken to another process, long before its lease is over', async () => {
+    // No sweep comes to the rescue.
+    const [one, two] = await Promise.all([serve({ poll: '1h' }), serve({ poll: '1h' })])
+    const stalled = await stall(one)
+    const waiting = await left()
+    const other = await open(two)
+    await until(() => jobsOf(other).length === waiting - 1, 'all but the one that is held')
+    const began = performance.now()
+    stalled.close()
+    await until(() => jobsOf(other).length === waiting, 'the one that was given back')
+    expect(performance.now() - began).to.be.below(3000)
+    const [held, ...others] = [...jobsOf(other)].sort((a, b) => a - b)
+    expect(jobsOf(other)).to.deep.equal([...others, held])
+    await until(async () => (await left()) === 0, 'an empty store')
+  }).timeout(20_000)
+
+  for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+    it(`gives what a process held at ${signal} to another one when the lease is over`, async () => {
+      const [one, two] = await Promise.all([serve({ lease: 1000 }), serve({ lease: 1000 })])
+      await stall(one)
+      one.child.process.kill(signal)
+      const waiting = await left()
+      const other = await open(two)
+      await until(() => jobsOf(other).length === waiting, 'the event that was held', 10_000)
+      await until(async () => (await left()) === 0, 'an empty store')
+      const [held, ...others] = [...jobsOf(other)].sort((a, b) => a - b)
+      expect(jobsOf(other)).to.deep.equal([...others, held])
+      if (signal === 'SIGKILL') return
+      one.child.process.kill('SIGCONT')
+      await publisher.signal('jobs', ['last', ''])
+      await until(async () => (await left()) === 0, 'the next event to be taken')
+    }).timeout(20_000)
+  }
+
+  it('gives back what is not flushed before close() resolves', async () => {
+    const engine = sqlite({ database: `${root}/x.sqlite` })
+    const rig = createRig({ payload: engine(site()) })
+    const client = await stream(await rig.handle('jobs', ONCE))
+    clients.push(client)
+    client.pause()
+    const seen = async () => (await rig.payload.stats()).rows
+    for (let i = 0; ; i += 1) {
+      await rig.put('jobs', [i, PIECE])
+      if (await isStuck(seen)) break
+    }
+    const before = await seen()
+    const { mailbox } = rig.payload
+    const claim = async () =>
+      (await mailbox?.claim({ keys: ['jobs'], holder: 'test', count: 99 }))?.rows.length
+    await rig.streams.close()
+    expect(await claim()).to.equal(before)
+    await rig.close()
+  }).timeout(20_000)
+})
+
+it('The example of a mailbox gives each job to one of its pages', async () => {
+  const example = await startExample('mailbox')
+  const pages = await Promise.all([0, 1].map(() => stream(`${example.address}jobs.sse`)))
+  const jobs = () => pages.map((page) => page.payloads() as { job: number }[])
+  try {
+    await fetch(`${example.address}jobs`, { method: 'POST' })
+    await fetch(`${example.address}jobs`, { method: 'POST' })
+    await until(() => jobs().flat().length === 10, 'ten jobs')
+    for (const own of jobs()) expect(own.length).to.be.above(0)
+    expect(await (await fetch(example.address)).text()).to.include('<h1>A mailbox</h1>')
+  } finally {
+    for (const page of pages) page.close()
+    expect(await example.stop()).to.equal(0)
+  }
+})
