@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from 'node:timers/promises'
 import { createFileSignal } from 'file-signal'
 
 /** file-signal with its defaults, behind the same few calls as the bare design. */
@@ -9,11 +10,22 @@ export function openFileSignal(folder) {
   })
   const keyOf = (request) => new URL(request.url, 'http://localhost').searchParams.get('key')
   const live = events.handler(keyOf)
+  let calls = 0
+  const beforeSend = async ({ payload }) => {
+    calls += 1
+    await immediate()
+    return payload
+  }
+  const hydrated = events.handler(keyOf, { beforeSend, hydrate: 'once' })
   const replaying = events.handler(keyOf, { replay: 'all' })
   return {
     signal: events.signal,
     signalMany: events.signalMany,
-    handler: (request, response) => (request.url.includes('&replay') ? replaying : live)(request, response),
+    calls: () => calls,
+    handler(request, response) {
+      if (request.url.includes('&hydrate')) return hydrated(request, response)
+      return (request.url.includes('&replay') ? replaying : live)(request, response)
+    },
     close: events.close,
   }
 }

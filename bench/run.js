@@ -1,6 +1,7 @@
-// npm run bench -- [--quick] [--json] [--rounds N] [--only paced|burst|publish|idle|replay]
+// npm run bench -- [--quick] [--json] [--rounds N] [--only paced|burst|publish|idle|replay|hydrate]
 import { parseArgs } from 'node:util'
 import { measureBurst } from './burst.js'
+import { measureHydrate } from './hydrate.js'
 import { measureIdle } from './idle.js'
 import { measurePaced } from './paced.js'
 import { measurePublishing } from './publish.js'
@@ -13,6 +14,7 @@ const MEASUREMENTS = {
   publish: measurePublishing,
   idle: measureIdle,
   replay: measureReplay,
+  hydrate: measureHydrate,
 }
 
 const { values: options } = parseArgs({

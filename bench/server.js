@@ -16,6 +16,8 @@ let sampling = null
 answer(
   {
     port: () => listening.then(() => server.address().port),
+    /** How often the shared hook was called. */
+    calls: () => contestant.calls(),
     /** CPU time so far, in microseconds. */
     cpu() {
       const { user, system } = process.cpuUsage()

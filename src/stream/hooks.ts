@@ -6,6 +6,7 @@ import type { Hook } from './hydrate.js'
 import { createHydration, type HydratingSink } from './hydration.js'
 import { createOwnHydrator, type Hydrator } from './hydrator.js'
 import { startLoop } from './loop.js'
+import type { Pacer } from './pacer.js'
 import type { SharedHook, SharedHydrations } from './shared-hydration.js'
 import type { Sink } from './sink.js'
 
@@ -34,6 +35,7 @@ export interface RunningHooks {
 
 export interface HooksSite {
   readonly shared: SharedHydrations
+  readonly pacer: Pacer
   readonly shape: Shape
   readonly keys: readonly string[]
   readonly buffer: number

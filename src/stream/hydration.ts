@@ -3,6 +3,7 @@ import type { Batch } from './batch.js'
 import type { Connection } from './connection.js'
 import { encodeFrame, type Shape } from './frame.js'
 import type { HydratedFrame, Hydrator } from './hydrator.js'
+import type { Pacer } from './pacer.js'
 import type { Sink } from './sink.js'
 
 /** A sink that stands before a connection, and lets a hook decide what each event looks like. */
@@ -14,6 +15,7 @@ export interface HydratingSink extends Sink {
 }
 
 export interface HydrationSite {
+  readonly pacer: Pacer
   readonly shape: Shape
   /** Bytes of payload that may wait for the hook before a live subscription falls behind. */
   readonly buffer: number
@@ -24,7 +26,7 @@ export interface HydrationSite {
 /** Events that may wait for the hook before a live subscription falls behind. */
 const WAITING = 256
 
-/** Bytes of frames that are collected before they are written, where the hook answers without a promise. */
+/** Bytes of frames that are collected before they are written. */
 const PIECE = 64 * 1024
 
 /**
@@ -54,16 +56,15 @@ export function createHydration(
   let writable = true
   let closed = false
 
-  const isIdle = () => waiting.length === 0 && !asking && writable && !closed
+  const isIdle = () => waiting.length === 0 && !asking && frames.length === 0 && writable && !closed
 
-  function run(): void {
+  /** `write` sends what is ready by then; without it that is left to the pacer. */
+  function run(write: boolean): void {
     if (running || closed) return
     running = true
     try {
-      // What was waited for must not wait for what comes next.
-      flush()
       while (waiting.length > 0 && !asking && writable && !closed) step()
-      flush()
+      if (write) flush()
     } catch (error) {
       connection.fail(error)
     }
@@ -72,6 +73,8 @@ export function createHydration(
     connection.caughtUp()
     site.onDrain()
   }
+
+  const runAndWrite = () => run(true)
 
   function step(): void {
     const [first] = waiting
@@ -107,7 +110,10 @@ export function createHydration(
       collected += frame.length
     }
     if (collected >= PIECE) flush()
-    run()
+    if (running) return
+    // What was waited for does not wait for what comes next: that is asked for while this is written.
+    site.pacer.request(runAndWrite)
+    run(false)
   }
 
   function flush(): void {
@@ -123,7 +129,7 @@ export function createHydration(
 
   function enqueue(item: Batch | (() => void)): void {
     waiting.push(item)
-    run()
+    run(true)
   }
 
   return {
@@ -140,12 +146,13 @@ export function createHydration(
     fail: connection.fail,
     drained: () => {
       writable = true
-      run()
+      run(true)
     },
     close: () => {
       closed = true
       waiting.length = 0
       frames = []
+      site.pacer.cancel(runAndWrite)
       hydrator.cancel()
     },
   }

@@ -14,6 +14,7 @@ import { createMailboxes } from './mailboxes.js'
 import { createNaming } from './naming.js'
 import { asReported, createOutage } from './outage.js'
 import { isPipelined, type Outgoing } from './outgoing.js'
+import { createPacer } from './pacer.js'
 import { createSharedHydrations } from './shared-hydration.js'
 import { createShortConnection } from './short.js'
 import { findStart, type Start } from './start.js'
@@ -124,6 +125,7 @@ export function createStreams(site: StreamsSite): Streams {
   const connections = new Map<Connection, Subscription | null>()
   const hooked = new Map<Connection, RunningHooks>()
   const shared = createSharedHydrations()
+  const pacer = createPacer()
   let closing: Promise<void> | null = null
   let onEmpty = () => {}
   let handedOverAt = Number.NEGATIVE_INFINITY
@@ -263,7 +265,7 @@ export function createStreams(site: StreamsSite): Streams {
   ): RunningHooks {
     const shape = audience.intern(wanted)
     const onDrain = () => drained(connection)
-    const running = createHooks(connection, hooks, { shared, shape, keys, buffer, onDrain, report })
+    const running = createHooks(connection, hooks, { shared, pacer, shape, keys, buffer, onDrain, report })
     hooked.set(connection, running)
     running.start()
     return running
@@ -292,6 +294,7 @@ export function createStreams(site: StreamsSite): Streams {
     if (connections.size > 0) await emptied
     shared.close()
     await mailboxes.close()
+    pacer.close()
     await tailer.close()
   }
 
