@@ -134,6 +134,15 @@ describe('docs/moving.md', () => {
     expect(updates.heard.map(([, data]) => data)).to.deep.equal(['"hello"', '"[DONE]"', '[DONE]'])
   })
 
+  it('Tiny: a trigger on a table of the application tells browsers what anybody writes', async () => {
+    const address = await start('trigger.mjs', ['koa', '@koa/router', 'better-sqlite3'])
+    const { heard } = await listen(`${address}/users.sse`)
+    const writer = `require('better-sqlite3')('app.sqlite').exec("INSERT INTO users (name) VALUES ('Ann')")`
+    execFileSync(process.execPath, ['-e', writer], { cwd: root })
+    await until(() => heard.length > 0, 'Ann')
+    expect(heard).to.deep.equal([['message', '{"id":1,"name":"Ann"}']])
+  })
+
   it('Tiny: what PostgreSQL notifies of is passed on', () => {
     // The library's face alone: the way through a real PostgreSQL is not ours.
     const pg = `
@@ -175,6 +184,17 @@ describe('docs/moving.md', () => {
       ['iteration', '"list"'],
       ['message', '[DONE]'],
     ])
+  })
+
+  it('solid_cable: a row and its event are committed together, and strangers refused', async () => {
+    const address = await start('solid-cable.mjs', ['koa', '@koa/router', 'better-sqlite3'])
+    const { heard } = await listen(`${address}/rooms/1.sse`)
+    const post = { method: 'POST', headers: { Connection: 'close' } }
+    expect(await (await fetch(`${address}/rooms/1/hello`, post)).json()).to.deep.equal({ id: 1 })
+    await until(() => heard.length > 0, 'the message')
+    expect(heard).to.deep.equal([['message', '{"id":1,"text":"hello"}']])
+    const other = await fetch(`${address}/rooms/2.sse`, { headers: { Connection: 'close' } })
+    expect(other.status).to.equal(403)
   })
 
   it('PHP that stays: it publishes, and says who somebody is', async function () {
