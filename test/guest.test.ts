@@ -14,10 +14,10 @@ import { startWeb } from './support/web.js'
 
 const shops: Shop[] = []
 for (const journal of ['wal', 'delete']) {
-  payloadContract(`sqlite in an application's database, journal_mode ${journal}`, (options) => {
+  payloadContract(`sqlite in an application's database, journal_mode ${journal}`, (options, timing) => {
     const shop = createShop(journal)
     shops.push(shop)
-    return { factory: sqlite({ database: shop.db }), site: site(options) }
+    return { factory: sqlite({ database: shop.db }, timing), site: site(options) }
   })
 }
 
