@@ -8,8 +8,9 @@ export interface AskingSite {
   /** Milliseconds that an answer may take: the first, which may turn out to be an iterable, and each later one. */
   readonly timeouts: readonly [number, number]
   readonly onAnswer: (answer: unknown) => void
-  /** Called with what a turn threw, and, at its time limit, with that limit in milliseconds. */
+  /** Called with what a turn threw. */
   readonly onFailure: (error: unknown) => void
+  /** Called at the time limit of a turn, in milliseconds. */
   readonly onTimeout: (limit: number) => void
   /** Gets an answer that nobody waits for any more. */
   readonly onLate: (answer: unknown) => void

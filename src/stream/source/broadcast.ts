@@ -27,6 +27,8 @@ interface Member {
   writable: boolean
   /** True where its socket was too full for a value: it gets the newest when it drains. */
   behind: boolean
+  /** True where it is to end as soon as its socket has taken all. */
+  ending: boolean
   timer: NodeJS.Timeout | undefined
 }
 
@@ -88,14 +90,17 @@ export function createBroadcast(
     for (const member of members) end(member, reason)
   }
 
-  function end({ connection }: Member, reason: SourceEnd | null): void {
-    connection.send((reason ? encodeBareEnd(reason) : '') + encodeBareDone())
-    connection.end()
+  /** A response that has ended has little time left: a slow client would lose the last words, and ask for all again. */
+  function end(member: Member, reason: SourceEnd | null): void {
+    leave(member)
+    member.ending = !member.connection.send((reason ? encodeBareEnd(reason) : '') + encodeBareDone())
+    if (!member.ending) member.connection.end()
   }
 
   function drained(member: Member): void {
     member.writable = true
-    if (member.behind && newest) offer(member, newest)
+    if (member.ending) member.connection.end()
+    else if (member.behind && newest) offer(member, newest)
     if (member.writable) run.resume()
   }
 
@@ -109,7 +114,7 @@ export function createBroadcast(
 
   return {
     join: (connection) => {
-      const member: Member = { connection, writable: true, behind: false, timer: undefined }
+      const member: Member = { connection, writable: true, behind: false, ending: false, timer: undefined }
       members.add(member)
       limit(member)
       const replay = plan.replay ?? (kind === 'callback' ? 'last' : 'none')

@@ -1,4 +1,4 @@
-import { FileSignalError } from '../../errors.js'
+import { FileSignalError, quote } from '../../errors.js'
 
 /** What goes wrong with one source, over all of its runs. */
 export interface SourceFaults {
@@ -20,7 +20,7 @@ export function createSourceFaults(report: (error: FileSignalError) => void): So
     failed: (what, cause) => {
       if (lasting) return
       lasting = true
-      const why = cause instanceof Error ? cause.message : String(cause)
+      const why = cause instanceof Error ? cause.message : quote(cause)
       report(new FileSignalError('SOURCE_FAILED', `a source ${what} (${why})`, { cause }))
     },
     hung: (limit) => {

@@ -39,7 +39,7 @@ export function createReading(open: () => Items, site: ReadingSite): Reading {
       // Those of a sync iterator may be promises.
       const item = await step.value
       if (over) return
-      if (!site.onItem(item)) await pause()
+      if (!site.onItem(item) && !over) await pause()
       if (performance.now() - since < SLICE) continue
       await immediate()
       since = performance.now()

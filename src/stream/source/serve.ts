@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { FileSignalError } from '../../errors.js'
 import type { SourcePlan } from '../../source-options.js'
 import { DONE_ID, encodeBareReady } from '../frame.js'
@@ -30,11 +31,15 @@ export function createSourceServer<Context>(
 ): SourceServer<Context> {
   const faults = createSourceFaults(report)
   const begin = createOrigin(source, plan, faults)
+  // Or the shared run would find the first client's request in its AsyncLocalStorage.
+  const apart = plan.share ? new AsyncResource('SharedSource') : null
   let shared: Broadcast | null = null
 
   function broadcastFor({ context, lastEventId }: SourceRequest<Context>): Broadcast {
-    if (!plan.share) return createBroadcast((site) => begin(context, lastEventId, site), plan, faults)
-    if (!shared || shared.isOver()) shared = createBroadcast((site) => begin(null, null, site), plan, faults)
+    if (!apart) return createBroadcast((site) => begin(context, lastEventId, site), plan, faults)
+    if (!shared || shared.isOver()) {
+      shared = createBroadcast((site) => apart.runInAsyncScope(begin, null, null, null, site), plan, faults)
+    }
     return shared
   }
 
