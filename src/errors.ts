@@ -137,6 +137,19 @@ export const ERRORS = {
     when: 'subscribe() cannot continue after its cursor: events of its keys were pruned, or the store was replaced',
     remedy: 'read the current state again, and subscribe without { after }',
   },
+  WRITER_TAKEN: {
+    when: 'writer() is given a key that somebody is writing to, whose lease is not over',
+    remedy: 'wait until that writer has ended, or write to another key',
+  },
+  WRITER_LOST: {
+    when: 'a writer’s lease is gone: its key was ended elsewhere, or its process stood still for longer than the lease and its readers were told',
+    remedy:
+      'what was written up to there is stored; open a new writer, with a longer lease where pauses are long',
+  },
+  WRITER_UNSUPPORTED: {
+    when: 'writer() is called on a payload engine that has no leases',
+    remedy: 'use an engine that has them, such as sqlite() or memory()',
+  },
   ENDED_EARLY: {
     when: 'subscribe() has come to the end of a key that ended otherwise than well; the reason is in the message and in `reason`',
     remedy: 'what came before is whole up to there; start again what wrote it, or show that it broke off',

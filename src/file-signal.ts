@@ -14,6 +14,7 @@ import {
 } from './http/koa.js'
 import { createHandler, type NodeContext, type NodeHandler, type NodeRequest } from './http/node.js'
 import { createKoaSource, createSourceHandler, type SourceOf } from './http/source.js'
+import { endLost } from './lost.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
 import { createPaths, restartFile } from './paths.js'
@@ -34,6 +35,7 @@ import type { SourceOptions } from './source-options.js'
 import { createStreams, type StreamStats } from './stream/streams.js'
 import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
 import { createTransactions } from './transaction.js'
+import { createWriters, type EventWriter, type WriterOptions } from './writer.js'
 
 /** One instance: a store, a way to wake, and the streams of this process. */
 export interface FileSignal extends AsyncDisposable {
@@ -92,6 +94,12 @@ export interface FileSignal extends AsyncDisposable {
   /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
   /** Deletes what retention no longer keeps; this also happens by itself. */
+  /**
+   * A WritableStream whose chunks become events of `key` and whose end ends it, also after this process has died:
+   * a lease that nobody renews is noticed by whoever streams the key. Throws KEY_INVALID, EVENT_INVALID,
+   * OPTION_INVALID; the stream errors with WRITER_TAKEN, WRITER_LOST, WRITER_UNSUPPORTED, or as `signal()` rejects.
+   */
+  writer(key: string, options?: WriterOptions): EventWriter
   prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult>
   stats(): Promise<FileSignalStats>
   /** Ends the streams, finishes waiting calls, lets go of every file. Idempotent. */
@@ -160,6 +168,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   const transactions = createTransactions(() => open(payload))
   const { payloadLimit } = settings
   const publisher = createPublisher({ payload: () => open(payload), payloadLimit, transactions })
+  const writers = createWriters({ payload, payloadLimit })
   const http = { streams, settings, report }
   // Said in code, so it beats what the environment says of its stream.
   const duration = options.duration === undefined ? {} : { duration: options.duration }
@@ -176,8 +185,14 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     }
   }
 
+  async function prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult> {
+    const { ended } = await endLost(open(payload))
+    await ended
+    return payload().prune(onProgress)
+  }
+
   async function closeAll(): Promise<void> {
-    await streams.close()
+    await Promise.all([writers.close(), streams.close()])
     await payload.made?.close()
     await signal.made?.close()
     panel.used(false)
@@ -197,7 +212,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     handlerFrom: (source, sourceOptions) => createSourceHandler(http, source, sourceOptions),
     routes: (routesOptions) => createKoaRoutes(http, { ...duration, ...routesOptions }),
     subscribe: (keys, subscribeOptions) => open(() => streams.subscribe(keys, subscribeOptions)),
-    prune: async (onProgress) => open(payload).prune(onProgress),
+    writer: (key, writerOptions) => open(() => writers.open(key, writerOptions)),
+    prune,
     stats,
     close,
     [Symbol.asyncDispose]: close,

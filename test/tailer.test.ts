@@ -80,6 +80,7 @@ describe('the tailer', () => {
         onPage()
         if (replaced) replacements.push(page.head.epoch)
       },
+      onSweep: () => {},
       outage: createOutage('the store could not be read', report),
       report,
     })

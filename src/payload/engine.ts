@@ -24,7 +24,8 @@ export interface PayloadEngine {
   readonly mailbox?: Mailbox
   /**
    * Stores rows in order, all or none. Resolves with one entry per row. A row whose `dedupe` is
-   * taken is not stored: its entry carries the earlier row's number and `stored: false`.
+   * taken is not stored: its entry carries the earlier row's number and `stored: false`. Nor is one with a
+   * `lease` that is not held any more; its number is 0. An end without a `lease` takes away whatever lease its key has.
    * Rejects with STORE_BUSY, STORE_FULL, STORE_UNWRITABLE, STORE_FOREIGN, STORE_NEWER or STORE_FAILED.
    */
   append(rows: readonly NewRow[]): Promise<Appended>
@@ -47,6 +48,8 @@ export interface PayloadEngine {
   /** Deletes what retention no longer keeps, in small batches; resolves with what was done. */
   prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult>
   stats(): Promise<PayloadStats>
+  /** For `writer()`, in engines that can: one writer to a key, noticed when it dies. */
+  readonly leases?: Leases
   /** Finishes waiting appends and lets go of everything. Idempotent. */
   close(): Promise<void>
 }
@@ -58,6 +61,31 @@ export interface NewRow {
   readonly payload: string
   readonly kind: RowKind
   readonly dedupe: string | null
+  /** Stored only while this lease is held, which an event prolongs and an end gives back, in the same transaction. */
+  readonly lease?: LeaseCondition
+}
+
+/** The right to write to a key, as long as it is renewed. `holder` names who has it. */
+export interface Lease {
+  readonly key: string
+  readonly holder: string
+}
+
+/** `lasts` is by how many milliseconds from now an event prolongs it; with `ifOver` its time must have run out. */
+export interface LeaseCondition {
+  readonly holder: string
+  readonly lasts: number
+  readonly ifOver?: boolean
+}
+
+/** Leases of keys; one that is over stays in the store until it is ended, so that this happens once. */
+export interface Leases {
+  /** Takes the lease of a key for `lasts` milliseconds. False where there is one, be it over or not. */
+  take(key: string, holder: string, lasts: number): Promise<boolean>
+  /** Prolongs a lease to `lasts` milliseconds from now. False where it is not held any more. */
+  renew(key: string, holder: string, lasts: number): Promise<boolean>
+  /** Those that are over. Asked at every sweep and connect, so it must be as cheap as an empty read. */
+  overdue(): Promise<readonly Lease[]>
 }
 
 /** `event` is something to send; `end` marks the key as ended until the next event. */

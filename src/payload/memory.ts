@@ -15,6 +15,7 @@ import type {
   ReadRequest,
   Row,
 } from './engine.js'
+import { createMemoryLeases } from './memory-leases.js'
 
 /** Milliseconds until what a stream claimed and neither took nor gave back waits again. */
 const LEASE = 30_000
@@ -30,6 +31,7 @@ export function memory({ lease = LEASE }: { lease?: number } = {}): PayloadFacto
     const retention = { ...DEFAULT_RETENTION, ...site.retention }
     const epoch = randomEpoch()
     const dedupes = new Map<string, number>()
+    const leases = createMemoryLeases()
     const pruned = new Map<string, { n: number; kind: Row['kind'] }>()
     const claims = new Map<number, { holder: string; until: number }>()
     let rows: Row[] = []
@@ -42,6 +44,7 @@ export function memory({ lease = LEASE }: { lease?: number } = {}): PayloadFacto
     }
 
     function store(row: NewRow): { n: number; stored: boolean } {
+      if (!leases.admit(row)) return { n: 0, stored: false }
       const name = row.dedupe === null ? null : JSON.stringify([row.key, row.dedupe])
       const taken = name === null ? undefined : dedupes.get(name)
       if (taken !== undefined) return { n: taken, stored: false }
@@ -162,6 +165,7 @@ export function memory({ lease = LEASE }: { lease?: number } = {}): PayloadFacto
       ended: async (keys, n) => ended(keys, n),
       before: async (keys, count) => before(keys, count),
       prune: async () => prune(),
+      leases,
       stats: async () => ({
         engine: 'memory',
         epoch,

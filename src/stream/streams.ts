@@ -10,6 +10,7 @@ import { type Connection, type ConnectionSite, createConnection } from './connec
 import { dispatch } from './dispatch.js'
 import type { Shape } from './frame.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks.js'
+import { createLostWriters } from './lost-writers.js'
 import { createMailboxes } from './mailboxes.js'
 import { createNaming } from './naming.js'
 import { asReported, createOutage } from './outage.js'
@@ -107,11 +108,16 @@ export function createStreams(site: StreamsSite): Streams {
   const outage = createOutage('the store could not be read for streams', report)
   const audience = createAudience()
   const ticker = createTicker()
+  const lostWriters = createLostWriters(
+    payload,
+    createOutage('a writer that is gone could not be noted', report),
+  )
   const tailer = createTailer({
     payload,
     signal: site.signal,
     poll,
     listened: audience.listened,
+    onSweep: () => void lostWriters.look(),
     onPage: (page, version, replaced) => {
       dispatch(page, version, replaced, audience, subscriptions)
       mailboxes.hear(page, version, replaced)
@@ -120,7 +126,7 @@ export function createStreams(site: StreamsSite): Streams {
     report,
   })
   const subscriptions = createSubscriptions({ payload, audience, tailer, poll, outage })
-  const subscribers = createSubscribers({ payload, subscriptions, poll, outage })
+  const subscribers = createSubscribers({ payload, lostWriters, subscriptions, poll, outage })
   const mailboxes = createMailboxes({ payload, audience, tailer, outage, wake: wakeOthers })
   const connections = new Map<Connection, Subscription | null>()
   const hooked = new Map<Connection, RunningHooks>()
@@ -224,6 +230,7 @@ export function createStreams(site: StreamsSite): Streams {
     // A client with a cursor, or of a mailbox, may have to get 204 instead.
     if (lastEventId === null && !once) setImmediate(connection.open, null)
     try {
+      if (payload().leases) await lostWriters.look()
       const start = once
         ? await mailboxes.find(keys)
         : await findStart(payload(), keys, lastEventId, plan.replay)

@@ -4,6 +4,7 @@ import { type Event, formatId } from '../event.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import { lastBatch } from './batch.js'
 import { checkKeys } from './keys.js'
+import type { LostWriters } from './lost-writers.js'
 import type { Outage } from './outage.js'
 import { createQueue, type Queue } from './queue.js'
 import { findStart, type Start } from './start.js'
@@ -37,6 +38,7 @@ export interface Subscribers {
 
 export interface SubscribersSite {
   readonly payload: () => PayloadEngine
+  readonly lostWriters: LostWriters
   readonly subscriptions: Subscriptions
   readonly poll: number
   readonly outage: Outage
@@ -110,6 +112,7 @@ export function createSubscribers(site: SubscribersSite): Subscribers {
   async function persist(keys: readonly string[], after: string | null, signal: AbortSignal): Promise<Start> {
     for (;;) {
       try {
+        await site.lostWriters.look()
         return await findStart(site.payload(), keys, after, 0)
       } catch (error) {
         site.outage.failed(error)

@@ -40,6 +40,8 @@ export interface TailerSite {
    * there now. When it returns the cursor moves.
    */
   readonly onPage: (page: Page, version: number, replaced: boolean) => void
+  /** Called as often as it looks without a wake-up. */
+  readonly onSweep: () => void
   readonly outage: Outage
   readonly report: (error: FileSignalError) => void
 }
@@ -89,6 +91,7 @@ export function createTailer(site: TailerSite): Tailer {
 
   function sweep(): void {
     void ear.check()
+    site.onSweep()
     wake('sweep')
   }
 

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type {
   Claimed,
   Head,
+  Leases,
   Mailbox,
   NewRow,
   Page,
@@ -396,6 +397,83 @@ export function payloadContract(
         await engine.prune()
         await small.taken(claims(first).map(({ n }) => ({ n, holder: 'x' })))
         expect(numbers(await small.claim({ keys: ['a'], count: 9, holder: 'y' }))).to.deep.equal([2, 3])
+      })
+    })
+
+    describe('with leases', () => {
+      let leases: Leases
+
+      beforeEach(function () {
+        const found = use().leases
+        if (found) leases = found
+        else skip(this, `${name} has no leases`)
+      })
+
+      const event = (payload: unknown, holder: string, lasts = 60_000) =>
+        row('a', payload, { lease: { holder, lasts } })
+      const end = (holder: string, ifOver = false) =>
+        row('a', null, { kind: 'end', lease: { holder, lasts: 0, ifOver } })
+      const stored = async (...rows: NewRow[]) => (await engine.append(rows)).rows.map((one) => one.stored)
+      const payloads = async () => (await readAll(engine, ['a', 'b'])).payloads
+
+      it('gives a key to one holder, also when many ask at once', async () => {
+        const asked = await Promise.all(['x', 'y', 'z'].map((holder) => leases.take('a', holder, 60_000)))
+        expect(asked.filter(Boolean).length).to.equal(1)
+        expect(await leases.take('b', 'x', 60_000)).to.equal(true)
+        expect(await leases.overdue()).to.deep.equal([])
+      })
+
+      it('stores the rows of the holder alone, and refuses others without harm to their neighbours', async () => {
+        await leases.take('a', 'x', 60_000)
+        expect(await stored(event(1, 'x'), event(2, 'y'), row('b', 3), event(4, 'nobody'))).to.deep.equal([
+          true,
+          false,
+          true,
+          false,
+        ])
+        expect((await engine.append([event(5, 'y')])).rows).to.deep.equal([{ n: 0, stored: false }])
+        expect(await payloads()).to.deep.equal([1, 3])
+      })
+
+      it('gives the key free with its end, and stores nothing of the holder afterwards', async () => {
+        await leases.take('a', 'x', 60_000)
+        expect(await stored(event(1, 'x'), end('x'), event(2, 'x'), end('x'))).to.deep.equal([
+          true,
+          true,
+          false,
+          false,
+        ])
+        expect(await leases.renew('a', 'x', 60_000)).to.equal(false)
+        expect(await leases.take('a', 'y', 60_000)).to.equal(true)
+      })
+
+      it('loses a lease to an end of anybody, and not to an event', async () => {
+        await leases.take('a', 'x', 60_000)
+        expect(await stored(row('a', 'mine too'), event(1, 'x'))).to.deep.equal([true, true])
+        expect(await stored(row('a', null, { kind: 'end' }), event(2, 'x'))).to.deep.equal([true, false])
+        expect(await leases.renew('a', 'x', 60_000)).to.equal(false)
+      })
+
+      it('tells what is over, which is still held, until it is ended once', async () => {
+        await leases.take('a', 'x', 60_000)
+        expect(await stored(end('x', true))).to.deep.equal([false])
+        expect(await leases.renew('a', 'x', -1)).to.equal(true)
+        expect(await leases.overdue()).to.deep.equal([{ key: 'a', holder: 'x' }])
+        expect(await leases.take('a', 'y', 60_000)).to.equal(false)
+        const ends = await Promise.all(Array.from({ length: 5 }, () => stored(end('x', true))))
+        expect(ends.flat().filter(Boolean).length).to.equal(1)
+        expect(await leases.overdue()).to.deep.equal([])
+        expect(await leases.take('a', 'y', 60_000)).to.equal(true)
+      })
+
+      it('prolongs a lease with each event and each renewal, an overdue one too', async () => {
+        await leases.take('a', 'x', -1)
+        expect(await stored(event(1, 'x'))).to.deep.equal([true])
+        expect(await leases.overdue()).to.deep.equal([])
+        await leases.renew('a', 'x', -1)
+        await leases.renew('a', 'x', 60_000)
+        expect(await leases.overdue()).to.deep.equal([])
+        expect(await leases.renew('a', 'y', 60_000)).to.equal(false)
       })
     })
   })

@@ -1,18 +1,26 @@
 import type { NewRow } from '../engine.js'
 import type { Database } from './driver.js'
+import { prepareLeases } from './leases.js'
 import type { Tables } from './schema/tables.js'
 
-/** A row's number, and whether it was stored just now or `dedupe` found an earlier one. */
+/** A row's number, and whether it was stored just now; 0 where its lease is not held any more. */
 export interface Inserted {
   readonly n: number
   readonly stored: boolean
 }
 
-/** Returns a function that stores one row; one with a dedupe key takes two statements, so call it inside a write transaction. */
-export function prepareInsert(
-  db: Pick<Database, 'prepare'>,
-  { events, dedupes }: Tables,
-): (row: NewRow) => Inserted {
+/** True where one statement is all. */
+export function isPlain(row: NewRow): boolean {
+  return row.kind === 'event' && row.dedupe === null && row.lease === undefined
+}
+
+/**
+ * Returns a function that stores one row, inside a write transaction but for those that are plain. A row that must
+ * not be stored is no reason to throw: the transaction may hold the rows of others.
+ */
+export function prepareInsert(db: Pick<Database, 'prepare'>, tables: Tables): (row: NewRow) => Inserted {
+  const { events, dedupes } = tables
+  const leases = prepareLeases(db, tables)
   const insert = db.prepare(
     `INSERT INTO ${events} (key, event, payload, kind, created_at) VALUES (?, ?, ?, ?, ?)`,
   )
@@ -33,5 +41,9 @@ export function prepareInsert(
     return inserted
   }
 
-  return (row) => (row.dedupe === null ? insertRow(row) : insertDeduped(row, row.dedupe))
+  return (row) => {
+    if (isPlain(row)) return insertRow(row)
+    if (!leases.admit(row)) return { n: 0, stored: false }
+    return row.dedupe === null ? insertRow(row) : insertDeduped(row, row.dedupe)
+  }
 }

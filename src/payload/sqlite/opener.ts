@@ -7,6 +7,7 @@ import type { PayloadSite } from '../engine.js'
 import { type Connection, connect, Damaged, gone, inodeOf, Leftovers } from './connection.js'
 import { isBusy, isDamage, toFault } from './fault.js'
 import type { Host } from './host.js'
+import { type LeaseRows, prepareLeases } from './leases.js'
 import { withLock } from './lock.js'
 import { prepareRows, type Rows } from './rows.js'
 
@@ -14,6 +15,7 @@ import { prepareRows, type Rows } from './rows.js'
 export interface Opened {
   readonly connection: Connection
   readonly rows: Rows
+  readonly leases: LeaseRows
   /** The newest head that was seen through this connection, and when, by the monotonic clock. */
   known: Cursor
   knownAt: number
@@ -65,6 +67,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     opened = {
       connection,
       rows: prepareRows(connection),
+      leases: prepareLeases(connection, connection.tables),
       known: connection.head(),
       knownAt: performance.now(),
     }

@@ -1,6 +1,6 @@
 import type { NewRow, Page, ReadRequest, Row, RowKind } from '../engine.js'
 import type { Connection } from './connection.js'
-import { type Inserted, prepareInsert } from './insert.js'
+import { type Inserted, isPlain, prepareInsert } from './insert.js'
 
 /** The statements on rows, prepared once per connection. */
 export interface Rows {
@@ -63,7 +63,7 @@ export function prepareRows(connection: Connection): Rows {
   )
 
   function insertOne(row: NewRow): Inserted {
-    return row.dedupe === null ? insert(row) : connection.transaction('BEGIN IMMEDIATE', () => insert(row))
+    return isPlain(row) ? insert(row) : connection.transaction('BEGIN IMMEDIATE', () => insert(row))
   }
 
   function page(request: ReadRequest): Page {

@@ -7,6 +7,7 @@ import { current } from './current.js'
 import { loadedDriver } from './driver.js'
 import { type Host, hostOf, type SqliteHandle } from './host.js'
 import { createHostTransactions } from './host-transaction.js'
+import { createLeases } from './leases.js'
 import { createMailbox, LEASE } from './mailbox.js'
 import { createOpener, type Opener } from './opener.js'
 import { createPruner, type Pruner } from './prune.js'
@@ -92,6 +93,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
       },
       ended: async (keys, n) => use().opener.run((opened) => opened.rows.ended(keys, n)),
       before: async (keys, count) => use().opener.run((opened) => opened.rows.before(keys, count)),
+      leases: createLeases(() => use().opener),
       prune: async (onProgress) => use().pruner.prune(onProgress),
       stats: async () => {
         const { opener } = use()

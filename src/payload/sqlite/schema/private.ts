@@ -20,4 +20,5 @@ export const privateTables = ({ claims, writers }: Tables): string => `
     holder TEXT NOT NULL,
     until INTEGER NOT NULL
   );
+  CREATE INDEX IF NOT EXISTS ${writers}_until ON ${writers} (until);
 `

@@ -1,0 +1,27 @@
+import type { NewRow, PayloadEngine } from './payload/engine.js'
+import { encodeEnding, REASONS } from './reason.js'
+
+/** Writers that were found to be gone: how many, and their end rows on the way into a store that may be busy. */
+export interface Lost {
+  readonly count: number
+  readonly ended: Promise<unknown>
+}
+
+const NOBODY: Lost = Object.freeze({ count: 0, ended: Promise.resolve() })
+
+/**
+ * Looks for writers that are gone, and ends their keys, with the reason `lost`.
+ *
+ * However many processes look, one end is stored for each: the row goes in only while the lease is there and over, and
+ * takes it away. Rejects where the store cannot be read; `ended` rejects as `append` does.
+ */
+export async function endLost(payload: PayloadEngine): Promise<Lost> {
+  const overdue = await payload.leases?.overdue()
+  if (!overdue || overdue.length === 0) return NOBODY
+  return { count: overdue.length, ended: payload.append(overdue.map(lostRow)) }
+}
+
+function lostRow({ key, holder }: { key: string; holder: string }): NewRow {
+  const lease = { holder, lasts: 0, ifOver: true }
+  return { key, event: null, payload: encodeEnding(REASONS.lost), kind: 'end', dedupe: null, lease }
+}
