@@ -508,6 +508,41 @@ describe('streamFrom', () => {
       expect([signals.length, late.status]).to.deep.equal([2, 200])
     })
 
+    it('leaves no run behind, whenever its clients leave', async () => {
+      let begun = 0
+      let ended = 0
+      const signals = new Set<AbortSignal>()
+      const url = await serve(
+        ({ req }, { signal }) => {
+          signals.add(signal)
+          return req.url === '/words' ? words(signal) : turn(null)
+        },
+        { every: 20, authorize: async () => (await turn(true)) === true },
+      )
+      async function* words(signal: AbortSignal) {
+        begun += 1
+        try {
+          for (;;) yield await sleep(Math.random() * 5, 'word', { signal })
+        } finally {
+          ended += 1
+        }
+      }
+      async function visit(path: string, leaving: number) {
+        const signal = AbortSignal.timeout(leaving)
+        const response = await fetch(url + path, { signal, headers: { Connection: 'close' } })
+        await response.text()
+      }
+      for (let round = 0; begun < 100; round += 1) {
+        const visits = Array.from({ length: 20 }, (_, i) =>
+          visit(i % 4 ? '/words' : '/state', 1 + 2 * i + round),
+        )
+        await Promise.allSettled(visits)
+      }
+      await until(() => isAlone() && begun === ended, 'the end of all runs')
+      expect([...signals].filter(({ aborted }) => !aborted)).to.deep.equal([])
+      expect(codes()).to.deep.equal([])
+    })
+
     it('works over HTTP/2', async () => {
       const server = http2.createServer(createSourceHandler<never>(rig, ['a', 'b']) as never).listen(0)
       await once(server, 'listening')
