@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import {
@@ -5,19 +8,23 @@ import {
   type Event,
   type FileSignal,
   type FileSignalError,
+  type Mailbox,
   memory,
-  type PayloadEngine,
 } from 'file-signal'
+import { createHandler } from '../dist/http/node.js'
 import { sqlite } from '../dist/payload/sqlite/store.js'
 import { startExample } from './setup/example.js'
 import { freshFolder } from './support/folder.js'
 import { site } from './support/payload-contract.js'
 import { createRig, memoryStore, type Rig } from './support/rig.js'
-import { type Client, connect, stream } from './support/sse.js'
+import { type Client, connect, createReader, stream } from './support/sse.js'
 import { until } from './support/wait.js'
 import { type Numbered, startPublisher, startWeb, type Web } from './support/web.js'
 
 const ONCE: { deliver: 'once' } = { deliver: 'once' }
+
+/** So much that a socket does not take many. */
+const PIECE = 'x'.repeat(1_000_000)
 
 /** The numbers that some clients got, in rising order. */
 function numbers(clients: readonly Client[]): number[] {
@@ -145,7 +152,9 @@ describe('a key as a mailbox', () => {
     await rig.put('a', 1)
     const again = await open(url)
     await until(() => again.payloads().length === 1, 'the event after the end')
-    expect(again.payloads()).to.deep.equal([1])
+    await until(async () => (await rows()) === 2, 'the ends alone')
+    await rig.put('a', 2)
+    await until(() => again.payloads().length === 2, 'another one on the same stream')
     expect(again.isDone()).to.equal(false)
   })
 
@@ -161,7 +170,7 @@ describe('a key as a mailbox', () => {
   it('asks once for a thousand idle streams when an event comes, and not at all when nothing comes', async () => {
     let asked = 0
     const store = memoryStore()
-    const mailbox = store.mailbox as NonNullable<PayloadEngine['mailbox']>
+    const mailbox = store.mailbox as Mailbox
     const claim: typeof mailbox.claim = (request) => {
       asked += 1
       return mailbox.claim(request)
@@ -179,7 +188,26 @@ describe('a key as a mailbox', () => {
     // One claims it, one finds that nothing more waits.
     expect(asked, 'for one event').to.be.within(1, 3)
     expect(numbers(clients)).to.deep.equal([0])
+    asked = 0
+    await rig.append(...upTo(200).map((i) => ({ key: 'jobs', payload: String(i + 1) })))
+    rig.streams.wake('local')
+    await until(async () => (await rows()) === 0, 'the others to be taken')
+    expect(asked, 'for two hundred events at once').to.be.within(1, 20)
+    await got(201)
+    expect(numbers(clients)).to.deep.equal(upTo(201))
   }).timeout(10_000)
+
+  it('looks again for what somebody else holds, when a wake-up brings no rows', async () => {
+    rig = createRig({ poll: 60_000 })
+    await rig.put('jobs', 0)
+    const mailbox = rig.payload.mailbox as Mailbox
+    await mailbox.claim({ keys: ['jobs'], holder: 'elsewhere', count: 1 })
+    const client = await open(await rig.handle('jobs', ONCE))
+    await mailbox.giveBack([{ n: 1, holder: 'elsewhere' }])
+    expect(client.payloads()).to.deep.equal([])
+    rig.signal.raise(await rig.payload.head())
+    await got(1)
+  })
 
   it('leaves other streams of the key as they are, but for a reset where one comes back too late', async () => {
     rig = createRig()
@@ -221,6 +249,66 @@ describe('a key as a mailbox', () => {
     expect(again - first).to.be.above(295)
   })
 
+  it('gives the event of a stream that does not read to another one when its lease is over, and ends that stream', async () => {
+    rig = createRig({ payload: memory({ lease: 400 })(site()), poll: 20 })
+    const url = await rig.handle('jobs', ONCE)
+    const stalled = await open(url)
+    stalled.pause()
+    do await rig.put('jobs', PIECE)
+    while (!(await isStuck(rows)))
+    const waiting = await rows()
+    const other = await open(url)
+    await until(() => other.payloads().length === waiting, 'all that the other stream had not taken')
+    expect(rig.streams.stats().live).to.equal(1)
+    expect(await rows()).to.equal(0)
+  })
+
+  it('hands events out over HTTP/2, and takes back what a closed stream had not sent', async () => {
+    rig = createRig()
+    const server = http2.createServer(createHandler<http2.Http2ServerRequest>(rig, 'jobs', ONCE))
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const request = () => session.request({ ':path': '/', accept: 'text/event-stream' })
+    try {
+      const one = request()
+      const reader = createReader()
+      one.setEncoding('utf8').on('data', (text: string) => reader.feed(text))
+      await until(() => rig.streams.stats().live === 1, 'a stream')
+      for (const i of upTo(3)) await rig.put('jobs', i)
+      await until(async () => (await rows()) === 0, 'an empty store')
+      await until(() => reader.messages.length === 4, 'ready and three events')
+      one.pause()
+      do await rig.put('jobs', PIECE)
+      while (!(await isStuck(rows)))
+      const waiting = await rows()
+      one.close(http2.constants.NGHTTP2_CANCEL)
+      const other = createReader()
+      const two = request()
+      two.setEncoding('utf8').on('data', (text: string) => other.feed(text))
+      await until(() => other.messages.length === waiting + 1, 'ready and all that the first had not sent')
+    } finally {
+      session.destroy()
+      await rig.streams.close()
+      server.close()
+    }
+  })
+
+  it('gives an event at once to another stream where the client leaves while beforeSend still runs', async () => {
+    rig = createRig()
+    let asked = 0
+    const beforeSend = ({ payload }: Event) => {
+      asked += 1
+      return asked === 1 ? new Promise(() => {}) : payload
+    }
+    const url = await rig.handle('jobs', { ...ONCE, beforeSend })
+    const first = await open(url)
+    await rig.put('jobs', 0)
+    await until(() => asked === 1, 'the hook to run')
+    const other = await open(url)
+    first.close()
+    await until(() => other.payloads().length === 1, 'the event on the other stream')
+  })
+
   it('refuses an unknown deliver, replay beside it, and an engine that is no mailbox', async () => {
     rig = createRig()
     const handle = (options: object) => () => createFileSignal({ payload: memory() }).handler('a', options)
@@ -241,7 +329,6 @@ describe('a key as a mailbox', () => {
 })
 
 describe('a mailbox over several processes', () => {
-  const PIECE = 'x'.repeat(1_000_000)
   let root: string
   let publisher: FileSignal
   let webs: Web[]

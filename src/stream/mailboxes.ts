@@ -12,6 +12,7 @@ import type { HydratedFrame, Hydrator } from './hydrator.js'
 import type { Outage } from './outage.js'
 import type { Start } from './start.js'
 import type { Tailer } from './tailer.js'
+import type { Ticker } from './ticker.js'
 
 /**
  * The streams that share their events out: each event goes to one of them, over all processes.
@@ -41,6 +42,7 @@ export interface MailboxesSite {
   readonly payload: () => PayloadEngine
   readonly audience: Audience
   readonly tailer: Tailer
+  readonly ticker: Ticker
   readonly outage: Outage
   /** Wakes other processes, to look for what was given back. */
   readonly wake: () => Promise<void>
@@ -71,15 +73,16 @@ interface Reader {
 const MOST = 256
 
 export function createMailboxes(site: MailboxesSite): Mailboxes {
-  const { audience, tailer, outage } = site
+  const { audience, tailer, ticker, outage } = site
   const boxes = new Map<Group, Box>()
   const readers = new Map<Connection, Reader>()
   /** Those for which another look may find something that no row tells of. */
   const doubtful = new Set<Box>()
-  /** Readers that flush, and until when they may, in the order of their deadlines. */
+  /** Readers that have something to flush, and until when, in the order of their deadlines. */
   const flushing = new Map<Reader, number>()
   const looks = new Set<Promise<void>>()
   const claims = createClaims({ mailbox: () => mailboxOf(site.payload()), outage, onTold, wake: site.wake })
+  const clock = { finest: 1000, tick: giveUpStalled }
   const holder = randomUUID()
   let asked = 0
 
@@ -109,16 +112,18 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
   async function claimFor(box: Box): Promise<void> {
     const count = Math.min(box.ready.size, MOST)
     asked += 1
+    // The lease began no earlier.
+    const until = performance.now() + patience()
     const own = `${holder}-${asked}`
     const claimed = await mailboxOf(site.payload()).claim({ keys: box.keys, holder: own, count })
     if (claimed.left) doubt(box)
     else doubtful.delete(box)
-    for (const row of claimed.rows) deal(box, row, { n: row.n, holder: own }, claimed.epoch)
+    for (const row of claimed.rows) deal(box, row, { n: row.n, holder: own }, claimed.epoch, until)
     if (claimed.over) finish(box, await overAt(site.payload(), claimed.epoch, claimed.over, true))
     if (claimed.rows.length === count) box.again = true
   }
 
-  function deal(box: Box, row: Row, claim: Claim, epoch: string): void {
+  function deal(box: Box, row: Row, claim: Claim, epoch: string, until: number): void {
     const [reader] = box.ready
     if (!reader) {
       claims.giveBack(claim)
@@ -126,14 +131,16 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     }
     box.ready.delete(reader)
     reader.claim = claim
-    flushing.set(reader, performance.now() + patience())
+    flushing.set(reader, until)
     if (reader.hydrator) reader.hydrator.ask(row, epoch, (frame) => send(reader, claim, frame))
     else send(reader, claim, Buffer.from(encodeFrame(row, epoch, box.group.shape)))
   }
 
   function send(reader: Reader, claim: Claim, frame: HydratedFrame): void {
     if (reader.claim !== claim) return
-    if (frame === 'dropped') written(reader, claim, true)
+    // A process that stood still has lost it to another.
+    if (isLate(reader)) free(reader)
+    else if (frame === 'dropped') written(reader, claim, true)
     else if (frame === 'failed') {
       // It is tried again when the lease is over: at once it would most likely fail again, and again.
       free(reader)
@@ -156,7 +163,7 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     reader.claim = null
     flushing.delete(reader)
     doubt(reader.box)
-    if (reader.retired) readers.delete(reader.connection)
+    if (reader.retired) remove(reader)
     else reader.box.ready.add(reader)
   }
 
@@ -168,9 +175,12 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     if (box.members > 0) doubtful.add(box)
   }
 
-  /** Ends a stream in time for its bytes to be dropped before its lease is over, and somebody else gets the event. */
-  function giveUpStalled(): void {
-    const now = performance.now()
+  function isLate(reader: Reader): boolean {
+    return performance.now() > (flushing.get(reader) ?? 0)
+  }
+
+  /** Ends streams in time for their bytes to be dropped before the lease is over and somebody else gets the event. */
+  function giveUpStalled(now: number): void {
     for (const [reader, until] of flushing) {
       if (until > now) return
       flushing.delete(reader)
@@ -180,7 +190,7 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
 
   function patience(): number {
     const { lease } = mailboxOf(site.payload())
-    return Math.max(lease - LINGERING, lease / 2)
+    return Math.max(lease - 2 * LINGERING, lease / 2)
   }
 
   function finish(box: Box, over: Over): void {
@@ -202,6 +212,7 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     }
     box.members += 1
     boxes.set(group, box)
+    ticker.add(clock)
     tailer.start()
     return box
   }
@@ -211,7 +222,7 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     if (!reader || reader.retired) return
     const { box } = reader
     reader.retired = true
-    if (reader.claim === null) readers.delete(connection)
+    if (reader.claim === null) remove(reader)
     box.ready.delete(reader)
     box.members -= 1
     if (box.members === 0) {
@@ -220,6 +231,11 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     }
     audience.leave(box.group)
     if (audience.members === 0) tailer.stop()
+  }
+
+  function remove(reader: Reader): void {
+    readers.delete(reader.connection)
+    if (readers.size === 0) ticker.delete(clock)
   }
 
   return {
@@ -244,7 +260,6 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     },
     hear: (page, version, replaced) => {
       if (readers.size === 0) return
-      giveUpStalled()
       claims.retry()
       for (const row of page.rows) {
         for (const group of audience.groupsOf(row.key)) {

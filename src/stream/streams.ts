@@ -127,7 +127,7 @@ export function createStreams(site: StreamsSite): Streams {
   })
   const subscriptions = createSubscriptions({ payload, audience, tailer, poll, outage })
   const subscribers = createSubscribers({ payload, lostWriters, subscriptions, poll, outage })
-  const mailboxes = createMailboxes({ payload, audience, tailer, outage, wake: wakeOthers })
+  const mailboxes = createMailboxes({ payload, audience, tailer, ticker, outage, wake: wakeOthers })
   const connections = new Map<Connection, Subscription | null>()
   const hooked = new Map<Connection, RunningHooks>()
   const shared = createSharedHydrations()
