@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { startServer, type UserServer, userProject } from './setup/user-project.js'
 import { stream } from './support/sse.js'
+import { until } from './support/wait.js'
 
 const page = readFileSync(join(fileURLToPath(new URL('../', import.meta.url)), 'docs/recipes.md'), 'utf8')
 const blocks = (language: string) =>
@@ -35,4 +36,29 @@ describe('docs/recipes.md', () => {
       expect(client.ofType('ready')).to.have.lengthOf(1)
     })
   }
+
+  const post = (path: string) =>
+    fetch(`${server.address}${path}`, { method: 'POST', headers: { Connection: 'close' } })
+
+  it('has an answer that is there as a whole for who comes late, and then its end', async () => {
+    expect((await post('/answers/2')).status).to.equal(202)
+    const client = await stream(`${server.address}/answers/2.sse`)
+    await until(() => client.isDone(), 'the end')
+    expect(client.payloads()).to.deep.equal(['Forty', '-', 'two'])
+  })
+
+  it('has a job that ends with its reason', async () => {
+    const client = await stream(`${server.address}/jobs/2.sse`)
+    expect((await post('/jobs/2/stop')).status).to.equal(204)
+    await until(() => client.isDone() && client.ended, 'the end')
+    expect(client.ofType('end').map(({ data }) => data)).to.deep.equal(['{"reason":"stopped"}'])
+  })
+
+  it('has an order whose event comes with its row', async () => {
+    const client = await stream(`${server.address}/orders.sse`)
+    const order = (await (await post('/orders')).json()) as { id: number }
+    await until(() => client.payloads().length > 0, 'the order')
+    client.close()
+    expect(client.payloads()).to.deep.equal([{ ...order, total: 12.5 }])
+  })
 })
