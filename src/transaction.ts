@@ -26,6 +26,7 @@ export function createTransactions(payload: () => PayloadEngine): Transactions {
   let running: ReturnType<typeof createTransaction> | null = null
 
   async function begin<T>(work: () => T): Promise<T> {
+    checkSynchronous(work)
     const engine = payload()
     if (!engine.transaction) {
       throw new FileSignalError(
@@ -53,10 +54,7 @@ export function createTransactions(payload: () => PayloadEngine): Transactions {
   }
 
   return {
-    run: async (work) => {
-      checkSynchronous(work)
-      return running ? running.join(work) : begin(work)
-    },
+    run: (work) => (running ? silence(running.join(work)) : begin(work)),
     get running() {
       return running
     },
@@ -105,7 +103,10 @@ function createTransaction() {
       return value
     },
     join: async <T>(work: () => T): Promise<T> => {
-      const value = guard(() => callSynchronous(work))
+      const value = guard(() => {
+        checkSynchronous(work)
+        return callSynchronous(work)
+      })
       await end
       return value
     },

@@ -206,17 +206,20 @@ describe("a store in an application's database", () => {
       expect((await events.signal('a', 2)).id).to.match(/-2$/)
     })
 
-    it('says so where it is gone, and makes nothing in its place', async () => {
-      const events = shop.events({ onError: () => {} })
-      await events.signal('a', 1)
-      const before = readdirSync(shop.root)
-      rmSync(shop.path)
-      const error = await failure(events.signal('a', 2))
-      expect(error.code).to.equal('STORE_FAILED')
-      expect(error.message).to.include('is gone or replaced')
-      const left = before.filter((name) => name !== 'shop.sqlite')
-      expect(readdirSync(shop.root)).to.have.members(left)
-    })
+    for (const journal of ['wal', 'delete']) {
+      it(`says so where it is gone, and makes nothing in its place, in journal_mode ${journal}`, async () => {
+        const own = createShop(journal)
+        shops.push(own)
+        const events = own.events({ onError: () => {} })
+        await events.signal('a', 1)
+        const left = readdirSync(own.root).filter((name) => name !== 'shop.sqlite')
+        rmSync(own.path)
+        const error = await failure(events.signal('a', 2))
+        expect(error.code).to.equal('STORE_FAILED')
+        expect(error.message).to.include('is gone or replaced')
+        expect(readdirSync(own.root)).to.have.members(left)
+      })
+    }
 
     it('is left untouched where it is damaged', async () => {
       const events = shop.events()

@@ -19,7 +19,7 @@ export interface Host {
   isInTransaction(): boolean
   /** Another connection, by the same copy of SQLite: two copies in one process drop each other's locks. */
   open(path: string): Database
-  driver(): DriverStats
+  readonly driver: DriverStats
 }
 
 /** What is used of a handle, beside what every driver has. */
@@ -53,11 +53,7 @@ export function hostOf(given: SqliteHandle): Host {
     isInTransaction: () => isOpenTransaction(handle),
     // As everywhere, SQLite's own waiting for a lock is off.
     open: (at) => (isBetter ? new Driver(at, { timeout: 0, fileMustExist: true }) : new Driver(existing(at))),
-    driver: () => {
-      const row = plain(handle.prepare('SELECT sqlite_version() AS version')).get()
-      const version = `SQLite ${(row as { version: string }).version}`
-      return { name: isBetter ? 'better-sqlite3' : 'node:sqlite', version, reason: 'the application’s own' }
-    },
+    driver: driverStats(handle, isBetter),
   }
 }
 
@@ -89,6 +85,12 @@ function driverOf(handle: Handle): Constructor {
     if (Object.hasOwn(at, 'prepare')) found = at.constructor as Constructor
   }
   return found ?? (handle.constructor as Constructor)
+}
+
+function driverStats(handle: Handle, isBetter: boolean): DriverStats {
+  const row = plain(handle.prepare('SELECT sqlite_version() AS version')).get()
+  const version = `SQLite ${(row as { version: string }).version}`
+  return { name: isBetter ? 'better-sqlite3' : 'node:sqlite', version, reason: 'the application’s own' }
 }
 
 function isOpenTransaction(handle: Handle): boolean {

@@ -109,7 +109,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
             bytes: connection.bytes(),
             retention: connection.retention(),
             place: opener.path,
-            driver: host?.driver() ?? driverStats(),
+            driver: host?.driver ?? driverStats(),
           }
         })
       },
