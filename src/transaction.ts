@@ -16,7 +16,10 @@ export interface Transactions {
 
 /** The transaction that calls join. */
 export interface Transaction {
-  /** Adds rows; resolves, once it is committed, with what became of them. Rows that cannot be made or stored fail all of it. */
+  /**
+   * Adds rows; resolves, once it is committed, with what became of them. Rows that cannot be made or stored fail
+   * all of it.
+   */
   add(make: () => readonly NewRow[]): Promise<Appended>
 }
 

@@ -1,13 +1,20 @@
 import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { createFileSignal, type FileSignal, type SqliteHandle, sqlite } from 'file-signal'
+import {
+  createFileSignal,
+  type FileSignal,
+  type FileSignalError,
+  type SqliteHandle,
+  sqlite,
+} from 'file-signal'
 import { openDatabase } from '../dist/payload/sqlite/driver.js'
 import { failure } from './support/failure.js'
 import { freshFolder } from './support/folder.js'
 import { payloadContract, site } from './support/payload-contract.js'
-import { openRawDatabase } from './support/raw-database.js'
+import { openRawDatabase, type RawDatabase } from './support/raw-database.js'
 import { createShop, type Shop } from './support/shop.js'
+import { skip } from './support/skip.js'
 import { stream } from './support/sse.js'
 import { until } from './support/wait.js'
 import { startWeb } from './support/web.js'
@@ -112,8 +119,7 @@ describe("a store in an application's database", () => {
 
   it('takes numbers for numbers where the application has set its statements to BigInt', async function () {
     const { db } = shop as unknown as { db: { defaultSafeIntegers?: (on: boolean) => unknown } }
-    // node:sqlite sets that for each statement.
-    if (!db.defaultSafeIntegers) return void this.test
+    if (!db.defaultSafeIntegers) skip(this, 'node:sqlite sets that for each statement')
     db.defaultSafeIntegers(true)
     const events = shop.events()
     let receipt: Promise<{ id: string }> | undefined
@@ -164,10 +170,29 @@ describe("a store in an application's database", () => {
       return db
     }
 
-    /** By the constructor of the driver's own handles. */
+    it('is read-only, or with STORE_UNWRITABLE where its driver cannot tell', async () => {
+      const db = openAs(shop.path, 'inTransaction' in shop.db ? { readonly: true } : { readOnly: true })
+      try {
+        const events = shop.events({ payload: sqlite({ database: db }) })
+        await events.stats()
+        const call = events.transaction(() => {
+          events.signal('a', 1)
+        })
+        expect((await failure(call)).code).to.equal('STORE_UNWRITABLE')
+      } catch (error) {
+        expect((error as FileSignalError).code).to.equal('OPTION_INVALID')
+      }
+      db.close()
+    })
+
     function openMemory(): unknown {
-      const { constructor: Driver } = shop.db as unknown as { constructor: new (path: string) => object }
-      return new Driver(':memory:')
+      return openAs(':memory:', {})
+    }
+
+    /** By the constructor of the driver's own handles. */
+    function openAs(path: string, options: object): RawDatabase {
+      const Driver = (shop.db as object).constructor as new (path: string, options: object) => RawDatabase
+      return new Driver(path, options)
     }
   })
 

@@ -13,6 +13,7 @@ import { failure } from './support/failure.js'
 import { freshFolder } from './support/folder.js'
 import type { RawDatabase } from './support/raw-database.js'
 import { createShop, type Shop } from './support/shop.js'
+import { skip } from './support/skip.js'
 import { stream } from './support/sse.js'
 import { until } from './support/wait.js'
 import { startWeb } from './support/web.js'
@@ -154,6 +155,23 @@ describe("publishing in the application's own transaction", () => {
       expect(rejected).to.deep.equal([1, lost, lost, lost, 2])
     })
 
+    it('may hold transactions of better-sqlite3, which become savepoints', async function () {
+      const { db } = shop as unknown as { db: { transaction?: <F>(work: F) => F } }
+      if (!db.transaction) skip(this, 'node:sqlite has none')
+      const refused = db.transaction(() => {
+        shop.order(1)
+        events.signal('orders', 1)
+        throw new Error('no')
+      })
+      await events.transaction(() => {
+        expect(refused).to.throw('no')
+        shop.order(2)
+        events.signal('orders', 2)
+      })
+      expect(shop.orders()).to.equal(1)
+      expect(stored()).to.deep.equal([2])
+    })
+
     it('lets another transaction inside it join', async () => {
       let inner: Promise<number> | undefined
       await events.transaction(() => {
@@ -250,6 +268,20 @@ describe("publishing in the application's own transaction", () => {
       expect((await failure(call)).code).to.equal('OPTION_INVALID')
     })
 
+    it('fails with an event that the disk has no room for', async () => {
+      shop.db.exec('PRAGMA max_page_count = 1')
+      let refused: Promise<Receipt> | undefined
+      const call = events.transaction(() => {
+        refused = events.signalMany(
+          Array.from({ length: 9 }, () => ({ key: 'orders', payload: 'x'.repeat(9000) })),
+        ) as unknown as Promise<Receipt>
+      })
+      expect((await failure(call)).code).to.equal('STORE_FULL')
+      expect((await failure(refused as Promise<Receipt>)).code).to.equal('STORE_FULL')
+      shop.db.exec('PRAGMA max_page_count = 100000')
+      await expectNothing()
+    })
+
     it('rolls back where COMMIT fails, and wakes nobody', async () => {
       const heard: unknown[] = []
       const subscriber = events.subscribe('orders')
@@ -316,6 +348,13 @@ describe("publishing in the application's own transaction", () => {
       const codes = (await Promise.all(calls.map((call) => failure(call)))).map(({ code }) => code)
       expect(codes).to.deep.equal(Array.from({ length: 3 }, () => 'TRANSACTION_OPEN'))
       shop.db.exec('COMMIT')
+      const second = shop.events()
+      let inside: Promise<Receipt> | undefined
+      await events.transaction(() => {
+        inside = second.signal('orders', 'of another instance')
+        inside.catch(() => {})
+      })
+      expect((await failure(inside as Promise<Receipt>)).code).to.equal('TRANSACTION_OPEN')
       await events.signal('orders', 2)
       expect(stored()).to.deep.equal([2])
     })

@@ -43,7 +43,11 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
     try {
       work((rows) => {
         if (!host.isInTransaction()) throw ended()
-        for (const row of rows) added.push(statements.insert(row))
+        try {
+          for (const row of rows) added.push(statements.insert(row))
+        } catch (error) {
+          throw toFault(error, host.path)
+        }
       })
     } catch (error) {
       rollBack()
@@ -73,8 +77,7 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
   /** Takes the write lock without waiting for it, and makes sure that this is the file that readers read. */
   function begin(opened: Opened): Statements {
     // A transaction of the application's that goes on over several turns: it holds the lock, as another process would.
-    if (host.isInTransaction())
-      throw Object.assign(new Error('a transaction is open'), { code: 'SQLITE_BUSY' })
+    if (host.isInTransaction()) throw busy()
     for (let hasLooked = false; ; hasLooked = true) {
       unwaiting('BEGIN EXCLUSIVE')
       try {
@@ -149,6 +152,10 @@ function survivors(added: readonly Inserted[], head: number): readonly (Inserted
     else if (lost.has(row.n)) kept[i] = null
   }
   return kept
+}
+
+function busy(): Error {
+  return Object.assign(new Error('a transaction is open'), { code: 'SQLITE_BUSY' })
 }
 
 function ended(cause?: unknown): FileSignalError {

@@ -3,7 +3,10 @@ import type { DriverStats } from '../engine.js'
 import type { Database, Statement } from './driver.js'
 import { existing } from './node-sqlite.js'
 
-/** An open database of the application's: better-sqlite3's `Database`, or `DatabaseSync` of node:sqlite (Node 22.16 and later). */
+/**
+ * An open database of the application's: better-sqlite3's `Database`, or `DatabaseSync` of node:sqlite (Node 22.16
+ * and later).
+ */
 export interface SqliteHandle {
   prepare(sql: string): object
   exec(sql: string): unknown
