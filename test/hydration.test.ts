@@ -4,7 +4,7 @@ import { FileSignalError } from '../dist/errors.js'
 import type { Event } from '../dist/event.js'
 import type { NodeContext } from '../dist/http/node.js'
 import type { StreamOptions } from '../dist/options.js'
-import { createRig, type Rig } from './support/rig.js'
+import { createRig, memoryStore, type Rig } from './support/rig.js'
 import { type Client, type ConnectOptions, connect, stream } from './support/sse.js'
 import { until } from './support/wait.js'
 
@@ -371,12 +371,44 @@ describe('beforeSend', () => {
     })
 
     it('tells nothing of them where an event follows', async () => {
-      const text = await openRaw(await rig.handle('a', { beforeSend: even }))
+      let ended = false
+      const onEnd = () => {
+        ended = true
+      }
+      const text = await openRaw(await rig.handle('a', { beforeSend: even }), onEnd)
       await rig.append({ key: 'a', payload: '1' }, { key: 'a', payload: '3' })
       const id = await rig.put('a', 4)
       await until(() => text().includes(`id: ${id}\n`), 'the event')
+      await rig.streams.close()
+      await until(() => ended, 'the end')
       expect(text()).not.to.match(/(^|\n\n)id: \S+\n\n/)
     })
+
+    for (const what of ['event', 'reset'] as const) {
+      it(`tells nothing of them behind the ${what} that came next`, async () => {
+        let ended = false
+        let calls = 0
+        const beforeSend = (event: Event) => {
+          calls += 1
+          return even(event)
+        }
+        const onEnd = () => {
+          ended = true
+        }
+        const text = await openRaw(await rig.handle('a', { beforeSend }), onEnd)
+        const id = await rig.put('a', 1)
+        await until(() => calls === 1, 'the hook')
+        if (what === 'event') await rig.put('a', 2)
+        else {
+          rig.payload = memoryStore()
+          rig.streams.wake('watch')
+        }
+        await until(() => text().includes(what === 'event' ? 'data: 2' : 'event: reset'), what)
+        await rig.streams.close()
+        await until(() => ended, 'the end')
+        expect(text()).not.to.include(`\n\nid: ${id}\n\n`)
+      })
+    }
 
     it('moves it before the stream ends, too', async () => {
       let calls = 0
@@ -414,8 +446,20 @@ describe('beforeSend', () => {
       const first = await rig.put('a', 0)
       for (const value of [1, 2]) await rig.put('a', value)
       const beforeSend = ({ payload }: Event) => (payload === 2 ? new Promise(() => {}) : payload)
-      const answer = await ask(await rig.handle('a', { beforeSend }), first)
+      const answer = await ask(
+        await rig.handle('a', { beforeSend, hookTimeout: '1m', heartbeat: '1h' }),
+        first,
+      )
       expect(answer.payloads()).to.deep.equal([1])
+    })
+
+    it('goes on after what it dropped behind what it sent', async () => {
+      const first = await rig.put('a', 0)
+      await rig.put('a', 1)
+      const last = await rig.put('a', 2)
+      const beforeSend = async ({ payload }: Event) => (payload === 2 ? null : payload)
+      const text = await openRaw(`${await rig.handle('a', { beforeSend })}?mode=short&lastEventId=${first}`)
+      await until(() => text().endsWith(`data: 1\n\nid: ${last}\n\n`), 'the answer')
     })
 
     it('goes on after what it dropped, which is no news', async () => {
@@ -449,7 +493,7 @@ describe('beforeSend', () => {
   })
 
   /** The text of a response so far, with what parsers keep to themselves. */
-  async function openRaw(url: string): Promise<() => string> {
+  async function openRaw(url: string, onEnd = () => {}): Promise<() => string> {
     const leaving = new AbortController()
     const response = await fetch(url, { signal: leaving.signal })
     clients.push({ close: () => leaving.abort() } as Client)
@@ -457,7 +501,7 @@ describe('beforeSend', () => {
     const read = async () => {
       for await (const chunk of response.body ?? []) text += Buffer.from(chunk as Uint8Array).toString()
     }
-    read().catch(() => {})
+    read().then(onEnd, () => {})
     return () => text
   }
 })

@@ -31,6 +31,19 @@ export const words = events.streamFrom(async function* (ctx, { lastEventId }) {
   yield [ctx.params.id, lastEventId]
 })
 export const lookUp = events.handlerFrom(({ req, res }) => [req.url, res.statusCode], { authorize: (req) => req.url !== '/' })
+export const hydrated = [
+  events.stream('a', { beforeSend: (event, ctx) => (ctx.state.user ? event.payload : null), onLoop: (ctx) => ctx.req }),
+  events.stream((ctx) => ctx.path, { hydrate: 'each', beforeSend: async ({ payload }, { req }, { signal }) => [req.url, payload, signal.aborted] }),
+  events.stream('a', { hydrate: 'once', beforeSend: (event, ctx) => none(ctx) ?? event.id, onLoop: ({ params }, { signal }) => [params.id, signal] }),
+  events.routes({ authorize: () => true, hydrate: 'once', beforeSend: (event, ctx) => none(ctx), poll: '1s', onLoop: (ctx) => ctx.ip }),
+]
+export const raw = [
+  events.handler('a', { beforeSend: (event, { req, res }) => ({ event: null, data: [req.url, res.statusCode, event.key] }) }),
+  events.handler('a', { beforeSend: (event, context) => none(context), hydrate: 'once' }),
+]
+function none(context: null): null {
+  return context
+}
 export async function listen(seen: (event: Event) => void): Promise<void> {
   for await (const event of events.subscribe(['a', 'b'])) seen(event)
   await events.close()
@@ -113,9 +126,9 @@ describe('the package, packed and installed into an empty project', function () 
       const { stdout } = compile(
         join(root, 'node_modules/ts59'),
         { module: 'nodenext' },
-        `${PROGRAM}\nevents.signal(1)\nevents.close(2)\n`,
+        `${PROGRAM}\nevents.signal(1)\nevents.close(2)\nevents.stream('a', { hydrate: 'once', beforeSend: (_, ctx) => ctx.path })\n`,
       )
-      expect(stdout.match(/error TS\d+/g)).to.have.length(4, 'two in each file')
+      expect(stdout.match(/error TS\d+/g)).to.have.length(6, 'three in each file')
     })
 
     function compile(compiler: string, options: object, text = PROGRAM): SpawnSyncReturns<string> {

@@ -56,7 +56,8 @@ export function createHydration(
   let writable = true
   let closed = false
 
-  const isIdle = () => waiting.length === 0 && !asking && frames.length === 0 && writable && !closed
+  const isEmpty = () => waiting.length === 0 && !asking && frames.length === 0 && skipped === null
+  const isIdle = () => isEmpty() && writable && !closed
 
   /** `write` sends what is ready by then; without it that is left to the pacer. */
   function run(write: boolean): void {
