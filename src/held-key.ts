@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { FileSignalError, quote } from './errors.js'
-import { endLost } from './lost.js'
+import { aliveHere, endLost } from './lost.js'
 import type { Appended, NewRow, PayloadEngine } from './payload/engine.js'
 import { encodeEnding } from './reason.js'
 
@@ -51,6 +51,7 @@ export function createHeldKey(site: HeldKeySite): HeldKey {
     }
     if (!taken) throw new FileSignalError('WRITER_TAKEN', `somebody is writing to key ${quote(key)}`)
     // A process that has nothing else to do may end: its readers are told when the lease is over.
+    aliveHere.add(holder)
     timer = setInterval(renew, lease / 3).unref()
   }
 
@@ -80,6 +81,7 @@ export function createHeldKey(site: HeldKeySite): HeldKey {
   function letGo(): void {
     if (timer) clearInterval(timer)
     timer = null
+    aliveHere.delete(holder)
   }
 
   return {

@@ -7,6 +7,12 @@ export interface Lost {
   readonly ended: Promise<unknown>
 }
 
+/**
+ * Holders that live in this process. After a standstill of the whole process or machine their time may be over: here
+ * they are known to be alive, and renew next.
+ */
+export const aliveHere = new Set<string>()
+
 const NOBODY: Lost = Object.freeze({ count: 0, ended: Promise.resolve() })
 
 /**
@@ -16,9 +22,10 @@ const NOBODY: Lost = Object.freeze({ count: 0, ended: Promise.resolve() })
  * takes it away. Rejects where the store cannot be read; `ended` rejects as `append` does.
  */
 export async function endLost(payload: PayloadEngine): Promise<Lost> {
-  const overdue = await payload.leases?.overdue()
-  if (!overdue || overdue.length === 0) return NOBODY
-  return { count: overdue.length, ended: payload.append(overdue.map(lostRow)) }
+  const overdue = (await payload.leases?.overdue()) ?? []
+  const gone = overdue.filter(({ holder }) => !aliveHere.has(holder))
+  if (gone.length === 0) return NOBODY
+  return { count: gone.length, ended: payload.append(gone.map(lostRow)) }
 }
 
 function lostRow({ key, holder }: { key: string; holder: string }): NewRow {

@@ -1,11 +1,12 @@
 import { createChunks } from './chunks.js'
-import { FileSignalError, quote } from './errors.js'
+import { FileSignalError } from './errors.js'
 import { checkEvent, checkKey, formatId } from './event.js'
 import { createHeldKey } from './held-key.js'
 import { duration, refuseUnknown } from './option-values.js'
 import type { Duration } from './options.js'
 import type { PayloadEngine } from './payload/engine.js'
 import type { Receipt } from './publisher.js'
+import { checkSource, pull, type Source } from './pull.js'
 import { REASONS } from './reason.js'
 
 /** What `writer()` takes beside the key. */
@@ -27,9 +28,9 @@ export interface EventWriter extends WritableStream<unknown> {
   readonly key: string
   /**
    * Writes every item and closes; resolves with the end's receipt. Rejects with what the source threw, and then the
-   * key has ended as `failed`, or with what the writer itself met.
+   * key has ended as `failed`, or with what the writer itself met, and then the source is told to stop.
    */
-  from(source: Iterable<unknown> | AsyncIterable<unknown>): Promise<Receipt>
+  from(source: Source): Promise<Receipt>
 }
 
 /** All writers of one instance. */
@@ -62,7 +63,7 @@ export function createWriters(site: WritersSite): Writers {
     const taken = held.take()
     let controller: WritableStreamDefaultController
     let aborted: string = REASONS.aborted
-    let receipt: Receipt | null = null
+    const ended: { receipt?: Receipt } = {}
 
     const stream = new WritableStream<unknown>({
       start: (given) => {
@@ -84,7 +85,8 @@ export function createWriters(site: WritersSite): Writers {
       try {
         return chunks.encode(chunk)
       } catch (error) {
-        await finish(REASONS.failed)
+        // What cannot be said now is noticed when the lease is over.
+        await finish(REASONS.failed).catch(() => {})
         throw error
       }
     }
@@ -92,7 +94,7 @@ export function createWriters(site: WritersSite): Writers {
     async function finish(reason: string | null): Promise<void> {
       opened.delete(shut)
       const { epoch, rows } = await held.end(reason)
-      receipt = { id: formatId(epoch, rows[0]?.n ?? 0), stored: true }
+      ended.receipt = { id: formatId(epoch, rows[0]?.n ?? 0), stored: true }
     }
 
     /** After an error the stream takes nothing more; what the store would not take is noticed as `lost`. */
@@ -114,17 +116,14 @@ export function createWriters(site: WritersSite): Writers {
       await held.end(REASONS.aborted)
     }
 
-    async function from(source: Iterable<unknown> | AsyncIterable<unknown>): Promise<Receipt> {
-      if (!isIterable(source)) {
-        throw new FileSignalError('OPTION_INVALID', `from() was given ${quote(source)}`, {
-          remedy: 'pass an iterable or an async iterable',
-        })
-      }
+    async function from(source: Source): Promise<Receipt> {
+      checkSource(source)
       const out = stream.getWriter()
       try {
         await taken
-        for await (const item of source) await out.write(item)
+        await pull(source, (item) => out.write(item), out.closed)
         await out.close()
+        return ended.receipt as Receipt
       } catch (error) {
         aborted = REASONS.failed
         // Where the stream itself has failed there is nothing left to abort.
@@ -133,7 +132,6 @@ export function createWriters(site: WritersSite): Writers {
       } finally {
         out.releaseLock()
       }
-      return receipt as unknown as Receipt
     }
 
     return Object.assign(stream, { key, from })
@@ -145,13 +143,4 @@ export function createWriters(site: WritersSite): Writers {
       await Promise.allSettled([...opened].map((shut) => shut()))
     },
   }
-}
-
-function isIterable(source: unknown): boolean {
-  if (typeof source === 'string') return true
-  return (
-    typeof source === 'object' &&
-    source !== null &&
-    (Symbol.iterator in source || Symbol.asyncIterator in source)
-  )
 }

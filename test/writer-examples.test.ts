@@ -72,15 +72,6 @@ describe('the examples of writers', () => {
     expect(reader.reason).to.equal('lost')
   })
 
-  it('answer: is written to its end', async () => {
-    example = await startExample('answer')
-    const { id } = await post('answer')
-    const reader = view(`answer.sse?id=${id}`)
-    await over(reader)
-    expect(reader.text).to.match(/being left to wait\.$/)
-    expect(reader.reason).to.equal(null)
-  })
-
   it('build-log: brings the output as it came, and says whether the build has passed', async () => {
     example = await startExample('build-log')
     const { id } = await post('build')

@@ -211,16 +211,36 @@ for (const [name, options] of Object.entries(ENGINES)) {
       expect(await codeOf(out.closed)).to.equal('WRITER_LOST')
     })
 
-    it('keeps its key through silence longer than its lease', async () => {
-      const out = events.writer('a', { lease: '1s' }).getWriter()
-      await out.write(1)
-      const reading = told('a')
-      const writtenAt = performance.now()
-      await until(() => performance.now() - writtenAt > 1500, 'more than a lease')
-      await events.prune()
-      await out.write(2)
-      await out.close()
-      expect(await reading).to.deep.equal([1, 2, null])
+    it('does not wait for a silent source when its key is lost, but tells it to stop', async () => {
+      let stopped = 0
+      const source = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => new Promise<never>(() => {}),
+          return: async () => {
+            stopped += 1
+            return { done: true as const, value: undefined }
+          },
+        }),
+      }
+      const writing = events.writer('a', { lease: '1s' }).from(source)
+      await until(async () => (await codeOf(events.writer('a').from([]))) === 'WRITER_TAKEN', 'the lease')
+      await events.end('a')
+      expect(await codeOf(writing)).to.equal('WRITER_LOST')
+      expect(stopped).to.equal(1)
+    })
+
+    it('tells its source to stop when an item cannot be stored', async () => {
+      let stopped = false
+      function* numbers() {
+        try {
+          yield 1
+          yield Number.NaN
+        } finally {
+          stopped = true
+        }
+      }
+      expect(await codeOf(events.writer('a').from(numbers()))).to.equal('PAYLOAD_INVALID')
+      expect(stopped).to.equal(true)
     })
 
     it('ends its key as aborted when the instance closes, and errors with CLOSED', async () => {
@@ -279,6 +299,37 @@ describe('writers', () => {
     expect(error.code).to.equal('WRITER_UNSUPPORTED')
     expect(error.message).to.include('"memory" has no leases').and.include(error.remedy)
     expect((await events.stats()).store.rows).to.equal(0)
+    await events.close()
+  })
+
+  it('are not taken for dead by their own process after a standstill', async () => {
+    const events = createFileSignal({ root: freshFolder(), poll: 20 })
+    const reading = events.subscribe('a')
+    const first = reading.next()
+    const out = events.writer('a', { lease: '1s' }).getWriter()
+    await out.write(1)
+    expect((await first).value?.payload).to.equal(1)
+    const begin = performance.now()
+    while (performance.now() - begin < 1100);
+    await events.prune()
+    await out.write(2)
+    expect((await reading.next()).value?.payload).to.equal(2)
+    await reading.return()
+    await out.close()
+    await events.close()
+  })
+
+  it('keep their key through silence, by renewals that everybody sees', async () => {
+    const events = createFileSignal({ root: freshFolder() })
+    const out = events.writer('a', { lease: '1s' }).getWriter()
+    await out.write(1)
+    const raw = openRawDatabase((await events.stats()).store.place)
+    const renewedTo = () => (raw.prepare('SELECT until FROM writers').get() as { until: number }).until
+    const first = renewedTo()
+    await until(() => Date.now() > first, 'the end of the first lease')
+    expect(renewedTo()).to.be.above(Date.now())
+    raw.close()
+    await out.close()
     await events.close()
   })
 

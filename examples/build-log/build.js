@@ -5,7 +5,7 @@ const STEPS = ['fetch dependencies', 'compile', 'check types', 'run 318 tests', 
 
 for (const [i, step] of STEPS.entries()) {
   process.stdout.write(`${i + 1}/${STEPS.length} ${step} …`)
-  await sleep(250)
+  await sleep(150)
   if (process.argv[2] === 'fail' && step === 'check types') {
     console.log(' ✖\nType “number” is not assignable to type “string”.')
     process.exitCode = 1
