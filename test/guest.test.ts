@@ -1,4 +1,13 @@
-import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import {
@@ -210,6 +219,22 @@ describe("a store in an application's database", () => {
       const receipt = await again.events().signal('a', 2)
       expect(receipt.id.split('-')[0]).to.not.equal(id.split('-')[0])
       expect(receipt.id).to.match(/-2$/)
+    })
+
+    it('opens no file that was put beside the -wal of another, which SQLite would mix into it', async () => {
+      const events = shop.events({ onError: () => {} })
+      const { id } = await events.signal('a', 1)
+      shop.db.exec(`VACUUM INTO '${shop.path}.copy'`)
+      renameSync(`${shop.path}.copy`, shop.path)
+      const wal = statSync(`${shop.path}-wal`).ino
+      const error = await failure(events.signal('a', 'nowhere'))
+      expect(error.code).to.equal('STORE_FAILED')
+      expect(error.message).to.include('is gone or replaced')
+      expect(statSync(`${shop.path}-wal`).ino).to.equal(wal)
+      for (const suffix of ['-wal', '-shm']) rmSync(shop.path + suffix)
+      const receipt = await events.signal('a', 2)
+      expect(receipt.id).to.match(/-2$/)
+      expect(receipt.id.split('-')[0]).to.not.equal(id.split('-')[0])
     })
 
     it('refuses a transaction on a connection that is still on the file that was replaced', async () => {

@@ -316,6 +316,30 @@ describe("publishing in the application's own transaction", () => {
       expect(shop.orders()).to.equal(1)
     })
 
+    it('says so too where it throws after a COMMIT inside it, and gives what was thrown as the cause', async () => {
+      let before: Promise<Receipt> | undefined
+      const call = events.transaction(() => {
+        before = events.signal('orders', 'before')
+        shop.db.exec('COMMIT')
+        throw new Error('too late')
+      })
+      const error = await failure(call)
+      expect(error.code).to.equal('TRANSACTION_ENDED')
+      expect((error.cause as Error).message).to.equal('too late')
+      expect((await failure(before as Promise<Receipt>)).code).to.equal('TRANSACTION_ENDED')
+      expect(stored()).to.deep.equal(['before'])
+    })
+
+    it('rejects with what was thrown where SQLite itself has rolled back', async () => {
+      shop.db.exec('INSERT INTO orders (id) VALUES (5)')
+      const call = events.transaction(() => {
+        events.signal('orders', 1)
+        shop.db.exec('INSERT OR ROLLBACK INTO orders (id) VALUES (5)')
+      })
+      expect(await call.catch((error: Error) => error.message)).to.include('UNIQUE')
+      expect(stored()).to.deep.equal([])
+    })
+
     it('notices a transaction that was exchanged for another, and rolls that back', async () => {
       const call = events.transaction(() => {
         shop.db.exec('ROLLBACK; BEGIN')
@@ -403,7 +427,8 @@ describe("publishing in the application's own transaction", () => {
       )
       await Promise.allSettled(calls)
       expect(stored()).to.deep.equal([0, 1, 3, 4, 5, 'last'])
-      expect(longest).to.be.below(100)
+      // Waiting inside SQLite would take the five seconds that the shop has set.
+      expect(longest).to.be.below(500)
       expect(JSON.stringify(shop.db.prepare('PRAGMA busy_timeout').get())).to.equal(timeout)
     })
 

@@ -88,7 +88,6 @@ export function createConnection(
     'SELECT page_count * page_size AS total FROM pragma_page_count, pragma_page_size',
   )
   let largest = 0
-  let isOpen = true
   const begins = { BEGIN: db.prepare('BEGIN'), 'BEGIN IMMEDIATE': db.prepare('BEGIN IMMEDIATE') }
   const commit = db.prepare('COMMIT')
   const getMeta = (name: string): string | null =>
@@ -150,10 +149,7 @@ export function createConnection(
     prepare: (sql) => db.prepare(sql),
     getMeta,
     setMeta,
-    close: () => {
-      if (isOpen) db.close()
-      isOpen = false
-    },
+    close: () => db.close(),
   }
 }
 

@@ -50,8 +50,9 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
         }
       })
     } catch (error) {
+      const isStored = !host.isInTransaction() && isThere(added)
       rollBack()
-      return { fault: error }
+      return { fault: isStored ? ended(error) : error }
     }
     try {
       db.exec(`RELEASE ${SAVEPOINT}`)
@@ -118,6 +119,17 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
 
   function headOf({ standing }: Statements): Cursor {
     return standing.get() as Cursor
+  }
+
+  /** What has failed may have committed first. A full disk rolls back by itself, which is no COMMIT. */
+  function isThere(added: readonly Inserted[]): boolean {
+    const first = added.find((row) => row.stored)
+    if (!first || !prepared) return false
+    try {
+      return headOf(prepared).n >= first.n
+    } catch {
+      return false
+    }
   }
 
   function rollBack(): void {

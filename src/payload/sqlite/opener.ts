@@ -84,8 +84,6 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     orphan?.close()
     orphan = opened?.connection ?? null
     opened = null
-    // While we have it open nobody else's last close clears its -wal away, and we as guests must not.
-    if (isGuest) orphan?.close()
   }
 
   /** True where the -wal file at the path belongs to the file that used to be there: SQLite would replay it. */
