@@ -180,7 +180,7 @@ export class FileSignalError extends Error {
   override readonly name = 'FileSignalError'
   readonly code: ErrorCode
   readonly remedy: string
-  readonly reason?: string
+  declare readonly reason?: string
 
   constructor(
     code: ErrorCode,

@@ -48,6 +48,12 @@ export async function listen(seen: (event: Event) => void): Promise<void> {
   for await (const event of events.subscribe(['a', 'b'])) seen(event)
   await events.close()
 }
+export async function write(parts: ReadableStream<string>): Promise<string> {
+  const writer = events.writer('a', { lease: '10s', event: 'part' })
+  await parts.pipeTo(writer)
+  const { id } = await events.writer(writer.key).from([1, 'b', { c: null }])
+  return (await events.end('a', { reason: 'enough' })).id + id
+}
 export const publisher: Promise<{ id: string }> = signal('orders', 1)
 `
 

@@ -42,7 +42,7 @@ export function createQueue(site: QueueSite): Queue {
       note(row)
       return
     }
-    reasons.delete(row.key)
+    if (reasons.size > 0) reasons.delete(row.key)
     const value = readEvent(row, epoch)
     const waiter = waiters.shift()
     if (waiter) waiter.resolve({ done: false, value })
