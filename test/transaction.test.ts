@@ -8,7 +8,6 @@ import {
   type PayloadFactory,
   type Receipt,
 } from 'file-signal'
-import { type Child, start } from './support/child.js'
 import { failure } from './support/failure.js'
 import { freshFolder } from './support/folder.js'
 import type { RawDatabase } from './support/raw-database.js'
@@ -22,17 +21,11 @@ describe("publishing in the application's own transaction", () => {
   let shop: Shop
   let events: FileSignal
   let other: RawDatabase
-  let waiting: Child
   let unhandled: unknown[]
 
   function onUnhandled(error: unknown): void {
     unhandled.push(error)
   }
-
-  // Begun here, though needed last: it takes ten seconds.
-  before(() => {
-    waiting = start('transact-busy', [freshFolder()])
-  })
 
   beforeEach(async () => {
     unhandled = []
@@ -441,27 +434,6 @@ describe("publishing in the application's own transaction", () => {
       await call
       expect(shop.orders()).to.equal(1)
       expect((await failure(events.transaction(() => {}))).code).to.equal('CLOSED')
-    })
-  })
-
-  describe('over the lives of processes', () => {
-    it('has as many events as rows, whenever its process is killed', async () => {
-      const rows = (table: string) =>
-        (other.prepare(`SELECT count(*) AS n FROM ${table}`).get() as { n: number }).n
-      for (let i = 0; i < 4; i += 1) {
-        const known = rows('orders')
-        const child = start('transact', [shop.root])
-        await until(() => rows('orders') > known + 20, 'some transactions')
-        await pause(i * 3.7)
-        await child.stop('SIGKILL')
-        expect(rows('file_signal_events')).to.equal(rows('orders'))
-      }
-    })
-
-    it('rejects with STORE_BUSY after ten seconds, and the function never ran', async () => {
-      await until(() => waiting.lines.length > 0, 'the end of the wait', 20_000)
-      expect(JSON.parse(waiting.lines[0] ?? '')).to.deep.equal({ code: 'STORE_BUSY', ran: false })
-      expect((await waiting.ended).code).to.equal(0)
     })
   })
 })

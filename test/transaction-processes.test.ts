@@ -1,0 +1,55 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'chai'
+import { startExample } from './setup/example.js'
+import { type Child, start } from './support/child.js'
+import { freshFolder } from './support/folder.js'
+import { createShop } from './support/shop.js'
+import { stream } from './support/sse.js'
+import { until } from './support/wait.js'
+
+describe('transactions over the lives of processes', () => {
+  let waiting: Child
+
+  // Begun here, though needed last: it takes ten seconds.
+  before(() => {
+    waiting = start('transact-busy', [freshFolder()])
+  })
+
+  it('leave as many events as rows, whenever their process is killed', async () => {
+    const shop = createShop()
+    await shop.events().stats()
+    const other = shop.open()
+    const rows = (table: string) =>
+      (other.prepare(`SELECT count(*) AS n FROM ${table}`).get() as { n: number }).n
+    for (let i = 0; i < 4; i += 1) {
+      const known = rows('orders')
+      const child = start('transact', [shop.root])
+      await until(() => rows('orders') > known + 20, 'some transactions')
+      await pause(i * 3.7)
+      await child.stop('SIGKILL')
+      expect(rows('file_signal_events')).to.equal(rows('orders'))
+    }
+    await shop.close()
+  })
+
+  it('show, in the example, each order that was stored, and none that failed', async () => {
+    const example = await startExample('transaction')
+    const client = await stream(`${example.address}orders.sse`)
+    const order = (query: string) => fetch(`${example.address}orders?${query}`, { method: 'POST' })
+    expect((await order('fail=yes')).status).to.equal(402)
+    const answers = await Promise.all(Array.from({ length: 12 }, () => order('')))
+    expect((await order('fail=')).status).to.equal(201)
+    const stored = answers.filter(({ status }) => status === 201).length + 1
+    await until(() => client.payloads().length === stored, 'the orders')
+    const list = (await (await fetch(`${example.address}orders.json`)).json()) as unknown[]
+    expect(client.payloads()).to.deep.equal(list.reverse())
+    client.close()
+    expect(await example.stop()).to.equal(0)
+  })
+
+  it('reject with STORE_BUSY after ten seconds, and the function never ran', async () => {
+    await until(() => waiting.lines.length > 0, 'the end of the wait', 20_000)
+    expect(JSON.parse(waiting.lines[0] ?? '')).to.deep.equal({ code: 'STORE_BUSY', ran: false })
+    expect((await waiting.ended).code).to.equal(0)
+  })
+})
