@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createFileSignal } from 'file-signal'
 
-const TEXT = `Each word of this answer is an event. It lies in the store before you see it, so reload the page, open
-it in a second window, restart the web server: the answer goes on where it was, and nobody misses a word. Should the
-process that writes it die, its lease runs out, and you are told instead of being left to wait.`
+const TEXT = `Each word of this answer is an event. It lies in the store before you see it, so reload the page, or open
+it in a second window: the answer goes on where it was, and nobody misses a word, whichever web process serves it.
+Should the process that writes it die, its lease runs out, and you are told instead of being left to wait.`
 
 async function* words() {
   for (const word of TEXT.split(/(?<=\s)/)) {
