@@ -72,6 +72,20 @@ describe('the examples of writers', () => {
     expect(reader.reason).to.equal('lost')
   })
 
+  it('answer: takes its writers along when it ends, and who reads is told by the next process', async () => {
+    example = await startExample('answer')
+    const { id } = await post('answer')
+    const reader = view(`answer.sse?id=${id}`)
+    await until(() => reader.text.length > 20, 'some words')
+    expect(await example.stop()).to.equal(0)
+    reader.close()
+    example = await startExample('answer', { FILE_SIGNAL_ROOT: example.root })
+    const next = view(`answer.sse?id=${id}`)
+    await over(next)
+    expect(next.reason).to.equal('aborted')
+    expect(next.text.startsWith(reader.text)).to.equal(true)
+  })
+
   it('build-log: brings the output as it came, and says whether the build has passed', async () => {
     example = await startExample('build-log')
     const { id } = await post('build')

@@ -15,7 +15,7 @@ async function* words() {
 
 const events = createFileSignal()
 // Readers are told at once, and not only when the lease is over.
-process.once('SIGTERM', () => events.close())
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => events.close())
 
 try {
   // 30 s unless told; here nobody should have to wait for the news of a crash.
