@@ -530,6 +530,7 @@ describe('handler', () => {
           {
             buffer: 1000,
             onDrain: () => {},
+            lastWords: () => '',
             onEnd: () => {},
             onClose: () => {
               closed = true

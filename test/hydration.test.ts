@@ -410,6 +410,18 @@ describe('beforeSend', () => {
       })
     }
 
+    it('ends with [DONE] where the key ends behind them', async () => {
+      let ended = false
+      const onEnd = () => {
+        ended = true
+      }
+      const text = await openRaw(await rig.handle('a', { beforeSend: even }), onEnd)
+      await rig.append({ key: 'a', payload: '1' })
+      const id = await rig.end('a')
+      await until(() => ended, 'the end')
+      expect(text().endsWith(`\n\nid: ${id}\ndata: [DONE]\n\n`)).to.equal(true)
+    })
+
     it('moves it before the stream ends, too', async () => {
       let calls = 0
       const beforeSend = () => {
@@ -462,13 +474,14 @@ describe('beforeSend', () => {
       await until(() => text().endsWith(`data: 1\n\nid: ${last}\n\n`), 'the answer')
     })
 
-    it('goes on after what it dropped, which is no news', async () => {
+    it('goes on after what it dropped, which is no news and does not end the waiting', async () => {
       const first = await rig.put('a', 0)
       const last = await rig.put('a', 1)
-      const text = await openRaw(
-        `${await rig.handle('a', { beforeSend: () => null, heartbeat: 300 })}?mode=short&lastEventId=${first}`,
-      )
+      const url = await rig.handle('a', { beforeSend: () => null, heartbeat: 800 })
+      const began = performance.now()
+      const text = await openRaw(`${url}?mode=short&lastEventId=${first}`)
       await until(() => text().endsWith(`id: ${last}\n\n`), 'the answer')
+      expect(performance.now() - began).to.be.at.least(635)
     })
   })
 

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Cursor } from '../event.js'
 import type { StreamSettings } from '../options.js'
-import { encodeDone, encodeReady, encodeReset, encodeSkip } from './frame.js'
+import { encodeDone, encodeReady, encodeReset } from './frame.js'
 import { isGone, type OnFlushed, type Outgoing, onceClosed, whenFlushed } from './outgoing.js'
 import type { Sink } from './sink.js'
 import type { Ticking } from './ticker.js'
@@ -20,8 +20,6 @@ export interface Connection extends Sink, Ticking {
    * the bytes, unless the response goes first; a short answer leaves with them.
    */
   send(data: Buffer | string, onFlushed?: OnFlushed): boolean
-  /** What came up to `cursor` is not for this client: moves its Last-Event-ID there, within a second or so. */
-  skip(cursor: Cursor): void
   /** Ends the response when all that waits has been sent, or destroys it 5 s later. Idempotent. */
   end(): void
   /** Leaves the response to others, who have nothing from here yet. */
@@ -32,6 +30,8 @@ export interface ConnectionSite {
   /** Bytes that may wait in the socket before a live subscription falls behind. */
   readonly buffer: number
   readonly onDrain: (connection: Connection) => void
+  /** Text that is still to be written when the response is about to end. */
+  readonly lastWords: (connection: Connection) => string
   /** No more is to be written; the response may still be sending. */
   readonly onEnd: (connection: Connection) => void
   /** The response is gone. */
@@ -57,7 +57,6 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   let taken = 0
   let takenAt = 0
   let writable = true
-  let skipped: Cursor | null = null
   let letGo = () => {}
 
   function write(data: Buffer | string, onFlushed?: OnFlushed): boolean {
@@ -68,17 +67,6 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     writable = onFlushed ? response.write(data, whenFlushed(response, onFlushed)) : response.write(data)
     if (drained && !writable) takenAt = wroteAt
     return writable
-  }
-
-  /** Events bring an id of their own, so what was skipped before them need not be told. */
-  function send(data: Buffer | string, onFlushed?: OnFlushed): boolean {
-    skipped = null
-    return write(data, onFlushed)
-  }
-
-  function tellSkipped(): void {
-    if (skipped) write(encodeSkip(skipped))
-    skipped = null
   }
 
   function isStalled(now: number): boolean {
@@ -92,7 +80,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   function end(): void {
     connection.open(null)
     if (!connection.isOpen()) return
-    tellSkipped()
+    write(site.lastWords(connection))
     state = 'ending'
     endedAt = performance.now()
     response.end()
@@ -142,18 +130,11 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
         release()
       }
     },
-    send,
-    write: (batch) => send(batch.bytes()),
-    skip: (cursor) => {
-      skipped = cursor
-    },
+    send: write,
+    write: (batch) => write(batch.bytes()),
     caughtUp: () => {},
-    reset: (reason, cursor) => {
-      skipped = null
-      write(encodeReset(reason, cursor))
-    },
+    reset: (reason, cursor) => void write(encodeReset(reason, cursor)),
     done: (cursor, last) => {
-      skipped = null
       if (last) write(last.bytes())
       write(encodeDone(cursor))
       end()
@@ -169,7 +150,6 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
         if (now - endedAt >= LINGERING) drop()
       } else if (isStalled(now)) drop()
       else if (now >= endsAt) end()
-      else if (writable && skipped) tellSkipped()
       else if (writable && now + step > wroteAt + plan.heartbeat) write(HEARTBEAT)
     },
   }

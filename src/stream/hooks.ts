@@ -9,6 +9,7 @@ import { startLoop } from './loop.js'
 import type { Pacer } from './pacer.js'
 import type { SharedHook, SharedHydrations } from './shared-hydration.js'
 import type { Sink } from './sink.js'
+import type { Ticker } from './ticker.js'
 
 /** The user's functions for one stream, bound to its request. Times in milliseconds. */
 export interface Hooks {
@@ -25,10 +26,12 @@ export interface RunningHooks {
   readonly sink: Sink
   /** What makes its frames, for events that come to it another way; null where no hook does. */
   readonly hydrator: Hydrator | null
-  /** Begins the loop. */
+  /** Begins the loop, if there is one. */
   start(): void
   /** The connection has drained. */
   drained(): void
+  /** What the client is still to get before the response ends. */
+  lastWords(): string
   /** The stream is over: no hook is called any more. Idempotent. */
   close(): void
 }
@@ -39,6 +42,8 @@ export interface HooksSite {
   readonly shape: Shape
   readonly keys: readonly string[]
   readonly buffer: number
+  /** Tells the sink now and then what time has brought; null for a response that says all at its end. */
+  readonly ticker: Ticker | null
   readonly onDrain: () => void
   readonly report: (error: FileSignalError) => void
 }
@@ -46,7 +51,7 @@ export interface HooksSite {
 /** Puts the hooks of one stream before its connection. */
 export function createHooks(connection: Connection, hooks: Hooks, site: HooksSite): RunningHooks {
   const { onLoop, poll, timeout } = hooks
-  const { report } = site
+  const { ticker, report } = site
   const hydrator = createHydrator(hooks, site)
   const sink: HydratingSink | null = hydrator && createHydration(connection, hydrator, site)
   let stopLoop = () => {}
@@ -55,6 +60,7 @@ export function createHooks(connection: Connection, hooks: Hooks, site: HooksSit
     sink: sink ?? connection,
     hydrator,
     start: () => {
+      if (sink) ticker?.add(sink)
       if (!onLoop) return
       const place = `on a stream of ${quote(site.keys.join(', '))}`
       stopLoop = startLoop(onLoop, { poll, limit: timeout, place, report })
@@ -62,9 +68,12 @@ export function createHooks(connection: Connection, hooks: Hooks, site: HooksSit
       if (!connection.isOpen()) stopLoop()
     },
     drained: sink ? sink.drained : site.onDrain,
+    lastWords: () => sink?.lastWords() ?? '',
     close: () => {
       stopLoop()
-      sink?.close()
+      if (!sink) return
+      ticker?.delete(sink)
+      sink.close()
     },
   }
 }

@@ -1,15 +1,22 @@
+import type { Cursor } from '../event.js'
 import type { Row } from '../payload/engine.js'
 import type { Batch } from './batch.js'
 import type { Connection } from './connection.js'
-import { encodeFrame, type Shape } from './frame.js'
+import { encodeFrame, encodeSkip, type Shape } from './frame.js'
 import type { HydratedFrame, Hydrator } from './hydrator.js'
 import type { Pacer } from './pacer.js'
 import type { Sink } from './sink.js'
+import type { Ticking } from './ticker.js'
 
 /** A sink that stands before a connection, and lets a hook decide what each event looks like. */
-export interface HydratingSink extends Sink {
+export interface HydratingSink extends Sink, Ticking {
   /** The connection has drained. */
   drained(): void
+  /**
+   * Moves the client past what was dropped last, where nothing that was sent did: else it would get that again when it
+   * comes back, or a reset where that is gone by then. Empty where it stands there already.
+   */
+  lastWords(): string
   /** The connection has ended: the hook is called no more. Idempotent. */
   close(): void
 }
@@ -25,6 +32,9 @@ export interface HydrationSite {
 
 /** Events that may wait for the hook before a live subscription falls behind. */
 const WAITING = 256
+
+/** Milliseconds between two words to the client on what was dropped; a ticker ticks four times in the finest time. */
+const TOLD_EVERY = 1000
 
 /** Bytes of frames that are collected before they are written. */
 const PIECE = 64 * 1024
@@ -50,13 +60,14 @@ export function createHydration(
   /** Frames to be written in one piece. */
   let frames: Buffer[] = []
   let collected = 0
-  let skipped: { epoch: string; n: number } | null = null
+  /** Where the client does not stand yet. */
+  let skipped: Cursor | null = null
   let asking = false
   let running = false
   let writable = true
   let closed = false
 
-  const isEmpty = () => waiting.length === 0 && !asking && frames.length === 0 && skipped === null
+  const isEmpty = () => waiting.length === 0 && !asking && frames.length === 0
   const isIdle = () => isEmpty() && writable && !closed
 
   /** `write` sends what is ready by then; without it that is left to the pacer. */
@@ -119,13 +130,16 @@ export function createHydration(
 
   function flush(): void {
     const ready = frames
-    if (ready.length > 0) {
-      frames = []
-      collected = 0
-      writable = connection.send(hydrator.join(ready))
-    }
-    if (skipped) connection.skip(skipped)
-    skipped = null
+    if (ready.length === 0) return
+    frames = []
+    collected = 0
+    writable = connection.send(hydrator.join(ready))
+  }
+
+  function lastWords(): string {
+    const text = skipped && frames.length === 0 ? encodeSkip(skipped) : ''
+    if (text) skipped = null
+    return text
   }
 
   function enqueue(item: Batch | (() => void)): void {
@@ -142,9 +156,26 @@ export function createHydration(
       return isIdle()
     },
     caughtUp: () => enqueue(connection.caughtUp),
-    reset: (reason, cursor) => enqueue(() => connection.reset(reason, cursor)),
-    done: (cursor, last) => enqueue(() => connection.done(cursor, last)),
+    // Both bring an id of their own.
+    reset: (reason, cursor) =>
+      enqueue(() => {
+        skipped = null
+        connection.reset(reason, cursor)
+      }),
+    done: (cursor, last) =>
+      enqueue(() => {
+        skipped = null
+        connection.done(cursor, last)
+      }),
     fail: connection.fail,
+    finest: TOLD_EVERY * 4,
+    // Not for each: a hook that drops most events on a busy key would write as much as one that drops none.
+    tick: () => {
+      if (!writable || !skipped) return
+      const text = lastWords()
+      if (text) writable = connection.send(text)
+    },
+    lastWords,
     drained: () => {
       writable = true
       run(true)

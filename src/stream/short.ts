@@ -1,8 +1,7 @@
 import { performance } from 'node:perf_hooks'
-import type { Cursor } from '../event.js'
 import type { StreamSettings } from '../options.js'
 import { type Connection, type ConnectionSite, LINGERING } from './connection.js'
-import { encodeDone, encodeReady, encodeReset, encodeSkip } from './frame.js'
+import { encodeDone, encodeReady, encodeReset } from './frame.js'
 import { isGone, type OnFlushed, type Outgoing, onceClosed, whenFlushed } from './outgoing.js'
 import { encodeRetry, writeStreamHead } from './unbuffered.js'
 
@@ -33,7 +32,6 @@ export function createShortConnection(
   let text = ''
   let collected = 0
   let collecting: NodeJS.Timeout | null = null
-  let skipped: Cursor | null = null
   let letGo = () => {}
 
   function answer(
@@ -43,7 +41,7 @@ export function createShortConnection(
   ): void {
     if (state !== 'waiting') return
     stopCollecting()
-    const last = skipped && news.length === 0 ? encodeSkip(skipped) : ''
+    const last = news.length === 0 ? site.lastWords(connection) : ''
     const body = Buffer.concat([Buffer.from(encodeRetry(retry) + text), Buffer.from(news), Buffer.from(last)])
     try {
       writeStreamHead(response, { 'Content-Length': String(body.length) })
@@ -97,15 +95,11 @@ export function createShortConnection(
       if (onFlushed) answer(data, RETRY, onFlushed)
       if (state !== 'waiting') return false
       text += data.toString()
-      skipped = null
       hasNews = true
       collected += data.length
       if (collected > site.buffer) answer('')
       else collecting ??= setTimeout(answer, COLLECTING, '')
       return state === 'waiting'
-    },
-    skip: (cursor) => {
-      skipped = cursor
     },
     caughtUp: () => {
       if (hasNews) answer('')
@@ -113,7 +107,6 @@ export function createShortConnection(
     // What comes behind it belongs to the same answer: the end of every key is not told a second time.
     reset: (reason, cursor) => {
       text += encodeReset(reason, cursor)
-      skipped = null
       hasNews = true
     },
     done: (cursor, last) => answer((last?.bytes().toString() ?? '') + encodeDone(cursor)),

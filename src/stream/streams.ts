@@ -143,6 +143,7 @@ export function createStreams(site: StreamsSite): Streams {
       if (hooks) hooks.drained()
       else drained(connection)
     },
+    lastWords: (connection) => hooked.get(connection)?.lastWords() ?? '',
     onEnd: over,
     onClose: (connection) => {
       over(connection)
@@ -252,7 +253,7 @@ export function createStreams(site: StreamsSite): Streams {
 
   function attach(connection: Connection, request: StreamRequest, start: Start): void {
     const shape = shapeOf(request)
-    const hooks = request.hooks && startHooks(connection, request.hooks, request.keys, shape)
+    const hooks = request.hooks && startHooks(connection, request, request.hooks)
     if (!connection.isOpen()) return
     if (request.plan.deliver === 'once') {
       mailboxes.attach(request.keys, shape, connection, hooks?.hydrator ?? null)
@@ -264,15 +265,17 @@ export function createStreams(site: StreamsSite): Streams {
     if (!connection.isOpen()) subscriptions.close(subscription)
   }
 
-  function startHooks(
-    connection: Connection,
-    hooks: Hooks,
-    keys: readonly string[],
-    wanted: Shape,
-  ): RunningHooks {
-    const shape = audience.intern(wanted)
-    const onDrain = () => drained(connection)
-    const running = createHooks(connection, hooks, { shared, pacer, shape, keys, buffer, onDrain, report })
+  function startHooks(connection: Connection, request: StreamRequest, hooks: Hooks): RunningHooks {
+    const running = createHooks(connection, hooks, {
+      shared,
+      pacer,
+      shape: audience.intern(shapeOf(request)),
+      keys: request.keys,
+      buffer,
+      ticker: request.short ? null : ticker,
+      onDrain: () => drained(connection),
+      report,
+    })
     hooked.set(connection, running)
     running.start()
     return running
