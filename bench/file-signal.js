@@ -17,6 +17,7 @@ export function openFileSignal(folder) {
     return payload
   }
   const hydrated = events.handler(keyOf, { beforeSend, hydrate: 'once' })
+  const mailbox = events.handler(keyOf, { deliver: 'once' })
   const replaying = events.handler(keyOf, { replay: 'all' })
   return {
     signal: events.signal,
@@ -24,6 +25,7 @@ export function openFileSignal(folder) {
     calls: () => calls,
     handler(request, response) {
       if (request.url.includes('&hydrate')) return hydrated(request, response)
+      if (request.url.includes('&once')) return mailbox(request, response)
       return (request.url.includes('&replay') ? replaying : live)(request, response)
     },
     close: events.close,

@@ -1,8 +1,9 @@
-// npm run bench -- [--quick] [--json] [--rounds N] [--only paced|burst|publish|idle|replay|hydrate]
+// npm run bench -- [--quick] [--json] [--rounds N] [--only paced|burst|publish|idle|replay|hydrate|mailbox]
 import { parseArgs } from 'node:util'
 import { measureBurst } from './burst.js'
 import { measureHydrate } from './hydrate.js'
 import { measureIdle } from './idle.js'
+import { measureMailbox } from './mailbox.js'
 import { measurePaced } from './paced.js'
 import { measurePublishing } from './publish.js'
 import { measureReplay } from './replay.js'
@@ -15,6 +16,7 @@ const MEASUREMENTS = {
   idle: measureIdle,
   replay: measureReplay,
   hydrate: measureHydrate,
+  mailbox: measureMailbox,
 }
 
 const { values: options } = parseArgs({
