@@ -10,6 +10,7 @@ import {
   type FileSignalError,
   type Mailbox,
   memory,
+  type PayloadEngine,
 } from 'file-signal'
 import { createHandler } from '../dist/http/node.js'
 import { sqlite } from '../dist/payload/sqlite/store.js'
@@ -33,6 +34,30 @@ function numbers(clients: readonly Client[]): number[] {
 
 function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i)
+}
+
+/** A store whose answers take a while, before and after it has looked: like one behind a network. */
+function slowly(store: PayloadEngine, ms: number): PayloadEngine {
+  async function late<T>(ask: () => Promise<T>): Promise<T> {
+    await sleep(Math.random() * ms)
+    const answer = await ask()
+    await sleep(Math.random() * ms)
+    return answer
+  }
+  const mailbox = store.mailbox as Mailbox
+  return {
+    ...store,
+    commitsOnCall: false,
+    head: () => late(() => store.head()),
+    read: (request) => late(() => store.read(request)),
+    ended: (keys, n) => late(() => store.ended(keys, n)),
+    mailbox: {
+      ...mailbox,
+      claim: (request) => late(() => mailbox.claim(request)),
+      taken: (claims) => late(() => mailbox.taken(claims)),
+      giveBack: (claims) => late(() => mailbox.giveBack(claims)),
+    },
+  }
 }
 
 /** True where some events stay in the store: the socket of the one that is held takes no more. */
@@ -196,6 +221,86 @@ describe('a key as a mailbox', () => {
     await got(201)
     expect(numbers(clients)).to.deep.equal(upTo(201))
   }).timeout(10_000)
+
+  it('misses nothing and repeats nothing on a slow engine, whenever streams come and events too', async () => {
+    // No sweep comes to the rescue.
+    rig = createRig({ payload: slowly(memoryStore(), 5), poll: 60_000 })
+    const keys = upTo(15).map((i) => `k${i}`)
+    const urls = new Map<string, string>()
+    for (const key of keys) urls.set(key, await rig.handle([key, 'all'], ONCE))
+    await Promise.all(
+      keys.flatMap((key, i) => [
+        (async () => {
+          await sleep(Math.random() * 60)
+          await openMany(urls.get(key) as string, 2)
+        })(),
+        (async () => {
+          for (let j = 0; j < 8; j += 1) {
+            await sleep(Math.random() * 15)
+            await rig.put(j % 4 ? key : 'all', i * 8 + j)
+          }
+        })(),
+      ]),
+    )
+    await got(15 * 8)
+    await until(async () => (await rows()) === 0, 'an empty store')
+    expect(numbers(clients)).to.deep.equal(upTo(15 * 8))
+  })
+
+  describe('misses nothing that comes', () => {
+    /** Holds a call of a store up until it is let go. */
+    function gate(): { closed: boolean; pass(): Promise<void>; open(): void } {
+      let open = () => {}
+      const opened = new Promise<void>((resolve) => {
+        open = resolve
+      })
+      const own = { closed: false, pass: async () => void (own.closed && (await opened)), open }
+      return own
+    }
+
+    it('before the tailer knows its first place', async () => {
+      const store = memoryStore()
+      const held = gate()
+      let heads = 0
+      const head = async () => {
+        heads += 1
+        // The first one is the stream’s own.
+        held.closed = heads === 2
+        await held.pass()
+        return store.head()
+      }
+      rig = createRig({ payload: { ...store, head }, poll: 60_000 })
+      const client = await open(await rig.handle('jobs', ONCE))
+      await until(() => heads === 2, 'the tailer to ask')
+      await rig.append({ key: 'jobs', payload: '0' })
+      held.open()
+      await until(() => client.payloads().length === 1, 'the event')
+    })
+
+    it('while the tailer reads for those who were there before', async () => {
+      const store = memoryStore()
+      const held = gate()
+      let reads = 0
+      const read: typeof store.read = async (request) => {
+        reads += 1
+        await held.pass()
+        return store.read(request)
+      }
+      rig = createRig({ payload: { ...store, read }, poll: 60_000 })
+      await open(await rig.handle('other', ONCE))
+      const url = await rig.handle('jobs', ONCE)
+      await until(() => reads > 0, 'the first page')
+      held.closed = true
+      const before = reads
+      rig.streams.wake('local')
+      await until(() => reads > before, 'the tailer to read')
+      const client = await open(url)
+      await until(() => rig.streams.stats().live === 2, 'two streams')
+      await rig.append({ key: 'jobs', payload: '0' })
+      held.open()
+      await until(() => client.payloads().length === 1, 'the event')
+    })
+  })
 
   it('looks again for what somebody else holds, when a wake-up brings no rows', async () => {
     rig = createRig({ poll: 60_000 })

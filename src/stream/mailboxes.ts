@@ -95,6 +95,8 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
 
   async function lookOnce(box: Box): Promise<void> {
     box.looking = true
+    // What comes after the tailer's first place is told by its pages; a look before that could miss what lies between.
+    await tailer.started()
     try {
       while (box.again && box.ready.size > 0) {
         box.again = false
