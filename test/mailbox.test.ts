@@ -420,6 +420,24 @@ describe('a key as a mailbox', () => {
     await until(() => other.payloads().length === 1, 'the event on the other stream')
   })
 
+  it('does not send what its process has held for too long, but lets another stream have it', async () => {
+    rig = createRig({ payload: memory({ lease: 200 })(site()), poll: 20 })
+    let asked = 0
+    const beforeSend = ({ payload }: Event) => {
+      asked += 1
+      const end = performance.now() + (asked === 1 ? 150 : 0)
+      while (performance.now() < end);
+      return payload
+    }
+    const url = await rig.handle('jobs', { ...ONCE, beforeSend })
+    const first = await open(url)
+    const other = await open(url)
+    await rig.put('jobs', 0)
+    await until(() => other.payloads().length === 1, 'the event on the other stream')
+    await until(() => first.ended, 'the end of the first stream')
+    expect(first.payloads()).to.deep.equal([])
+  })
+
   it('refuses an unknown deliver, replay beside it, and an engine that is no mailbox', async () => {
     rig = createRig()
     const handle = (options: object) => () => createFileSignal({ payload: memory() }).handler('a', options)

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import { FileSignalError } from '../errors.js'
-import type { Claim, Mailbox, Page, PayloadEngine, Row } from '../payload/engine.js'
+import type { Claim, Page, PayloadEngine, Row } from '../payload/engine.js'
 import type { Audience, Group } from './audience.js'
 import { lastBatch } from './batch.js'
 import { createClaims } from './claims.js'
 import { type Connection, LINGERING } from './connection.js'
+import { createDealer, type Hand, type Outcome } from './dealer.js'
 import { type Over, overAt } from './ends.js'
-import { encodeFrame, type Shape } from './frame.js'
-import type { HydratedFrame, Hydrator } from './hydrator.js'
+import type { Shape } from './frame.js'
+import type { Hydrator } from './hydrator.js'
+import { findMailboxStart, mailboxOf } from './mailbox-start.js'
 import type { Outage } from './outage.js'
 import type { Start } from './start.js'
 import type { Tailer } from './tailer.js'
@@ -60,12 +61,9 @@ interface Box {
   again: boolean
 }
 
-interface Reader {
+interface Reader extends Hand {
   readonly box: Box
-  readonly connection: Connection
-  readonly hydrator: Hydrator | null
-  /** What it was dealt and has not flushed. */
-  claim: Claim | null
+  /** True where nothing more is to be written to it; what was written may still be sending. */
   retired: boolean
 }
 
@@ -78,11 +76,9 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
   const readers = new Map<Connection, Reader>()
   /** Those for which another look may find something that no row tells of. */
   const doubtful = new Set<Box>()
-  /** Readers that have something to flush, and until when, in the order of their deadlines. */
-  const flushing = new Map<Reader, number>()
   const looks = new Set<Promise<void>>()
   const claims = createClaims({ mailbox: () => mailboxOf(site.payload()), outage, onTold, wake: site.wake })
-  const clock = { finest: 1000, tick: giveUpStalled }
+  const dealer = createDealer({ claims, onFree })
   const holder = randomUUID()
   let asked = 0
 
@@ -120,53 +116,29 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     const claimed = await mailboxOf(site.payload()).claim({ keys: box.keys, holder: own, count })
     if (claimed.left) doubt(box)
     else doubtful.delete(box)
-    for (const row of claimed.rows) deal(box, row, { n: row.n, holder: own }, claimed.epoch, until)
+    for (const row of claimed.rows) deal(box, row, claimed.epoch, { n: row.n, holder: own }, until)
     if (claimed.over) finish(box, await overAt(site.payload(), claimed.epoch, claimed.over, true))
     if (claimed.rows.length === count) box.again = true
   }
 
-  function deal(box: Box, row: Row, claim: Claim, epoch: string, until: number): void {
+  function deal(box: Box, row: Row, epoch: string, claim: Claim, until: number): void {
     const [reader] = box.ready
-    if (!reader) {
-      claims.giveBack(claim)
-      return
-    }
-    box.ready.delete(reader)
-    reader.claim = claim
-    flushing.set(reader, until)
-    if (reader.hydrator) reader.hydrator.ask(row, epoch, (frame) => send(reader, claim, frame))
-    else send(reader, claim, Buffer.from(encodeFrame(row, epoch, box.group.shape)))
+    if (reader) {
+      box.ready.delete(reader)
+      dealer.deal(reader, row, epoch, claim, until)
+    } else claims.giveBack(claim)
   }
 
-  function send(reader: Reader, claim: Claim, frame: HydratedFrame): void {
-    if (reader.claim !== claim) return
-    // A process that stood still has lost it to another.
-    if (isLate(reader)) free(reader)
-    else if (frame === 'dropped') written(reader, claim, true)
-    else if (frame === 'failed') {
-      // It is tried again when the lease is over: at once it would most likely fail again, and again.
-      free(reader)
-      look(reader.box)
-    } else reader.connection.send(frame, (flushed) => written(reader, claim, flushed))
-  }
-
-  /** The response may have gone before, and the event back. */
-  function written(reader: Reader, claim: Claim, flushed: boolean): void {
-    if (reader.claim !== claim) return
-    if (flushed) claims.taken(claim)
-    else claims.giveBack(claim)
-    // Where it was not flushed the response is closing.
-    if (!flushed) retire(reader.connection)
-    free(reader)
-  }
-
-  /** It has nothing to flush any more, and may be dealt the next event. */
-  function free(reader: Reader): void {
-    reader.claim = null
-    flushing.delete(reader)
-    doubt(reader.box)
+  function onFree(hand: Hand, outcome: Outcome): void {
+    const reader = readers.get(hand.connection)
+    if (!reader) return
+    const { box } = reader
+    doubt(box)
+    if (outcome === 'returned') retire(hand.connection)
     if (reader.retired) remove(reader)
-    else reader.box.ready.add(reader)
+    else box.ready.add(reader)
+    // Nobody has to be told of a failure, so nothing else leads to the next look.
+    if (outcome === 'failed') look(box)
   }
 
   function onTold(): void {
@@ -177,19 +149,7 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     if (box.members > 0) doubtful.add(box)
   }
 
-  function isLate(reader: Reader): boolean {
-    return performance.now() > (flushing.get(reader) ?? 0)
-  }
-
-  /** Ends streams in time for their bytes to be dropped before the lease is over and somebody else gets the event. */
-  function giveUpStalled(now: number): void {
-    for (const [reader, until] of flushing) {
-      if (until > now) return
-      flushing.delete(reader)
-      reader.connection.end()
-    }
-  }
-
+  /** How long a flush may take: behind it the socket has time to be dropped. */
   function patience(): number {
     const { lease } = mailboxOf(site.payload())
     return Math.max(lease - 2 * LINGERING, lease / 2)
@@ -214,7 +174,7 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     }
     box.members += 1
     boxes.set(group, box)
-    ticker.add(clock)
+    ticker.add(dealer)
     tailer.start()
     return box
   }
@@ -237,32 +197,21 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
 
   function remove(reader: Reader): void {
     readers.delete(reader.connection)
-    if (readers.size === 0) ticker.delete(clock)
+    if (readers.size === 0) ticker.delete(dealer)
   }
 
   return {
-    find: async (keys) => {
-      const payload = site.payload()
-      const { epoch, over } = await mailboxOf(payload).claim({ keys, holder, count: 0 })
-      const { n } = await payload.head()
-      return {
-        cursor: { epoch, n },
-        reset: null,
-        ended: new Set(),
-        page: null,
-        forgiven: null,
-        over: over && (await overAt(payload, epoch, over, true)),
-      }
-    },
+    find: async (keys) => findMailboxStart(site.payload(), keys),
     attach: (keys, shape, connection, hydrator) => {
-      const reader: Reader = { box: join(keys, shape), connection, hydrator, claim: null, retired: false }
+      const box = join(keys, shape)
+      const reader = { box, connection, shape: box.group.shape, hydrator, claim: null, retired: false }
       readers.set(connection, reader)
-      reader.box.ready.add(reader)
-      look(reader.box)
+      box.ready.add(reader)
+      look(box)
     },
     hear: (page, version, replaced) => {
-      if (readers.size === 0) return
       claims.retry()
+      if (readers.size === 0) return
       for (const row of page.rows) {
         for (const group of audience.groupsOf(row.key)) {
           const box = boxes.get(group)
@@ -278,9 +227,7 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     leave: (connection) => {
       retire(connection)
       const reader = readers.get(connection)
-      if (!reader?.claim) return
-      claims.giveBack(reader.claim)
-      free(reader)
+      if (reader) dealer.takeBack(reader)
     },
     get size() {
       let size = 0
@@ -292,15 +239,4 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
       await claims.told()
     },
   }
-}
-
-function mailboxOf(payload: PayloadEngine): Mailbox {
-  if (payload.mailbox) return payload.mailbox
-  throw new FileSignalError(
-    'OPTION_INVALID',
-    `deliver is "once", which the engine ${payload.name} cannot do`,
-    {
-      remedy: 'use sqlite() or memory(), or an engine of your own with a mailbox',
-    },
-  )
 }
