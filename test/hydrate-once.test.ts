@@ -1,7 +1,9 @@
 import net from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import Koa from 'koa'
 import type { Event } from '../dist/event.js'
+import type { HookTools } from '../dist/hook-options.js'
 import { createKoaStream } from '../dist/http/koa.js'
 import { createRig, type Rig } from './support/rig.js'
 import { type Client, type ConnectOptions, stream } from './support/sse.js'
@@ -163,6 +165,33 @@ describe("hydrate: 'once'", () => {
     }
     expect(rig.reports).to.deep.equal([])
   })
+
+  for (const hydrate of ['each', 'once'] as const) {
+    it(`and clients that leave at any moment leave nothing behind, hydrate: '${hydrate}'`, async () => {
+      let running = 0
+      const beforeSend = async ({ payload }: Event, _: unknown, { signal }: HookTools) => {
+        running += 1
+        await sleep(Math.random() * 20, undefined, { signal }).catch(() => {})
+        running -= 1
+        return (payload as number) % 3 ? payload : null
+      }
+      const url = await rig.handle('a', { beforeSend, hydrate, onLoop: () => sleep(5), poll: 20 })
+      const steady = await open(url)
+      for (let i = 1; i <= 60; i += 1) {
+        const passer = await open(url)
+        void sleep(Math.random() * 30).then(() => passer.close())
+        await rig.put('a', i)
+      }
+      await arrived(steady, 40)
+      expect(steady.payloads()).to.deep.equal(
+        Array.from({ length: 60 }, (_, i) => i + 1).filter((n) => n % 3),
+      )
+      await until(() => rig.streams.stats().streams === 1, 'one stream')
+      steady.close()
+      await until(() => rig.streams.stats().streams === 0 && running === 0, 'nobody, and no call')
+      expect(rig.reports).to.deep.equal([])
+    })
+  }
 
   it('asks afresh for a replay that comes later', async () => {
     let version = 1
