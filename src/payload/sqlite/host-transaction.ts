@@ -23,6 +23,12 @@ interface Statements {
   readonly standing: Statement
 }
 
+/** A transaction that has begun, and the head before it. */
+interface Begun {
+  readonly statements: Statements
+  readonly from: number
+}
+
 /** Named, so that its release tells whether the transaction is still the one that was begun. */
 const SAVEPOINT = 'file_signal_transaction'
 
@@ -37,9 +43,10 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
   let prepared: Statements | null = null
 
   function run(opened: Opened, work: Work): Outcome {
-    const statements = begin(opened)
+    const { statements, from } = begin(opened)
     const added: Inserted[] = []
     let kept: readonly (Inserted | null)[]
+    let to: number
     try {
       work((rows) => {
         if (!host.isInTransaction()) throw ended()
@@ -61,22 +68,23 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
       return { fault: ended(cause) }
     }
     try {
-      kept = survivors(added, headOf(statements).n)
+      to = headOf(statements).n
+      kept = survivors(added, to)
       db.exec('COMMIT')
     } catch (error) {
       rollBack()
       return { fault: toFault(error, host.path) }
     }
-    const last = kept.findLast((row) => row?.stored)
-    if (last) {
-      opened.known = { epoch: opened.known.epoch, n: last.n }
+    // A trigger of the application's may have stored events, too.
+    if (to > from) {
+      opened.known = { epoch: opened.known.epoch, n: to }
       onCommit(opened.known)
     }
     return { transacted: { epoch: opened.known.epoch, rows: kept } }
   }
 
   /** Takes the write lock without waiting for it, and makes sure that this is the file that readers read. */
-  function begin(opened: Opened): Statements {
+  function begin(opened: Opened): Begun {
     // A transaction of the application's that goes on over several turns: it holds the lock, as another process would.
     if (host.isInTransaction()) throw busy()
     for (let hasLooked = false; ; hasLooked = true) {
@@ -85,7 +93,7 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
         db.exec(`SAVEPOINT ${SAVEPOINT}`)
         prepared ??= prepare(opened)
         const { epoch, n } = headOf(prepared)
-        if (epoch === opened.known.epoch && n >= opened.known.n) return prepared
+        if (epoch === opened.known.epoch && n >= opened.known.n) return { statements: prepared, from: n }
       } catch (error) {
         rollBack()
         throw error
