@@ -92,6 +92,25 @@ describe("publishing in the application's own transaction", () => {
       await web.child.stop('SIGTERM')
     })
 
+    it('wakes them too where a trigger of the application stored the event', async () => {
+      shop.db.exec(`CREATE TRIGGER heard AFTER INSERT ON orders BEGIN
+        INSERT INTO file_signal_events (key, payload) VALUES ('orders', json_object('id', NEW.id)); END`)
+      const heard: unknown[] = []
+      const subscriber = events.subscribe('orders')
+      const listening = (async () => {
+        for await (const event of subscriber) heard.push(event.payload)
+      })()
+      await calm(async () => JSON.stringify(wakesOf(await events.stats())))
+      await events.transaction(() => shop.order(1))
+      await until(() => heard.length > 0, 'the event of the trigger', 1500)
+      expect(heard).to.deep.equal([{ id: 1 }])
+      const wakes = JSON.stringify(wakesOf(await events.stats()))
+      await events.transaction(() => shop.db.exec('DELETE FROM orders'))
+      expect(JSON.stringify(wakesOf(await events.stats()))).to.equal(wakes)
+      await subscriber.return()
+      await listening
+    })
+
     it('keeps an event from the readers of other processes until then', async () => {
       const options = { root: shop.root, database: shop.path, poll: 20 }
       const web = await startWeb({ keys: ['orders'], options })
@@ -231,6 +250,7 @@ describe("publishing in the application's own transaction", () => {
     it('fails with an async function inside it', async () => {
       const call = events.transaction(() => {
         shop.order(1)
+        // @ts-expect-error which tells those who compile
         events.transaction(async () => {})
       })
       expect((await failure(call)).code).to.equal('TRANSACTION_ASYNC')
@@ -239,6 +259,7 @@ describe("publishing in the application's own transaction", () => {
 
     it('does not call an async function', async () => {
       let called = false
+      // @ts-expect-error which tells those who compile
       const call = events.transaction(async () => {
         called = true
       })
@@ -247,6 +268,7 @@ describe("publishing in the application's own transaction", () => {
     })
 
     it('rolls back where a promise is returned, whatever becomes of that', async () => {
+      // @ts-expect-error which tells those who compile
       const call = events.transaction(() => {
         shop.order(1)
         events.signal('orders', 1)
@@ -374,6 +396,23 @@ describe("publishing in the application's own transaction", () => {
       expect((await failure(inside as Promise<Receipt>)).code).to.equal('TRANSACTION_OPEN')
       await events.signal('orders', 2)
       expect(stored()).to.deep.equal([2])
+    })
+
+    it('lets a writer wait, and the end of one that has died, as for the lock of another process', async () => {
+      const writer = events.writer('answer', { lease: '1s' }).getWriter()
+      await writer.write('a')
+      other.exec("INSERT INTO file_signal_writers (key, holder, until) VALUES ('gone', 'nobody', 1)")
+      shop.db.exec('BEGIN')
+      shop.order(1)
+      const waiting = [writer.write('b'), events.prune()]
+      expect((await failure(events.signal('orders', 1))).code).to.equal('TRANSACTION_OPEN')
+      await pause(1200)
+      expect(stored()).to.deep.equal(['a'])
+      shop.db.exec('COMMIT')
+      await Promise.all(waiting)
+      await writer.write('c')
+      await writer.close()
+      expect(stored()).to.have.deep.members(['a', 'b', { reason: 'lost' }, 'c', null])
     })
 
     it('lets a transaction that was waiting wait on while one is open over several turns', async () => {

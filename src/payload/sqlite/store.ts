@@ -49,7 +49,8 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
 
     function append(rows: readonly NewRow[]): Promise<Appended> {
       if (closed) return Promise.reject(new FileSignalError('CLOSED', 'the store is closed'))
-      if (host?.isInTransaction()) return Promise.reject(open())
+      // What a writer says is no part of it, and waits as for another process's lock: refused, the writer would be dead.
+      if (host?.isInTransaction() && !rows.every(({ lease }) => lease)) return Promise.reject(open())
       const { queue, pruner } = use()
       const appended = queue.append(rows)
       // A store that refuses rows is told to the caller; the pruner would only say it again.
