@@ -34,7 +34,7 @@ import { memorySignal } from './signal/memory.js'
 import type { SourceOptions } from './source-options.js'
 import { createStreams, type StreamStats } from './stream/streams.js'
 import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
-import { createTransactions } from './transaction.js'
+import { createTransactions, type Settled } from './transaction.js'
 import { createWriters, type EventWriter, type WriterOptions } from './writer.js'
 
 /** One instance: a store, a way to wake, and the streams of this process. */
@@ -60,7 +60,7 @@ export interface FileSignal extends AsyncDisposable {
    * It runs at once where the database is free, and when it is its turn otherwise. Resolves with what it returns,
    * rejects with what it throws, with a TRANSACTION_ code, or as `signal` does; also where a `signal` in it fails.
    */
-  transaction<T>(work: () => T): Promise<T>
+  transaction<T>(work: () => Settled<T>): Promise<T>
   /** Koa middleware that streams the events of `keys`. */
   stream<Context extends KoaBase = KoaBase, Mode extends HydrateMode = 'each'>(
     keys: Keys<Context & KoaContext>,
@@ -93,13 +93,13 @@ export interface FileSignal extends AsyncDisposable {
   ): KoaRoutes
   /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
-  /** Deletes what retention no longer keeps; this also happens by itself. */
   /**
    * A WritableStream whose chunks become events of `key` and whose end ends it, also after this process has died:
    * a lease that nobody renews is noticed by whoever streams the key. Throws KEY_INVALID, EVENT_INVALID,
    * OPTION_INVALID; the stream errors with WRITER_TAKEN, WRITER_LOST, WRITER_UNSUPPORTED, or as `signal()` rejects.
    */
   writer(key: string, options?: WriterOptions): EventWriter
+  /** Deletes what retention no longer keeps, after ending the keys of writers that have died; both also happen by themselves. */
   prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult>
   stats(): Promise<FileSignalStats>
   /** Ends the streams, finishes waiting calls, lets go of every file. Idempotent. */

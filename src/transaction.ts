@@ -14,6 +14,9 @@ export interface Transactions {
   readonly running: Transaction | null
 }
 
+/** What a synchronous function gives: no promise, so that an async function does not compile. */
+export type Settled<T> = T extends PromiseLike<unknown> ? never : T
+
 /** The transaction that calls join. */
 export interface Transaction {
   /**

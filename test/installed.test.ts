@@ -54,6 +54,13 @@ export async function write(parts: ReadableStream<string>): Promise<string> {
   const { id } = await events.writer(writer.key).from([1, 'b', { c: null }])
   return (await events.end('a', { reason: 'enough' })).id + id
 }
+export const settled: [Promise<number>, Promise<void>] = [events.transaction(() => 5), events.transaction(() => {})]
+export const unsettled = [
+  // @ts-expect-error
+  events.transaction(async () => 5),
+  // @ts-expect-error
+  events.transaction(() => events.signal('a')),
+]
 export const publisher: Promise<{ id: string }> = signal('orders', 1)
 `
 
