@@ -146,6 +146,10 @@ export const ERRORS = {
     remedy:
       'what was written up to there is stored; open a new writer, with a longer lease where pauses are long',
   },
+  WRITER_USED: {
+    when: 'from() is called on a writer that something else writes to, or that has ended',
+    remedy: 'open a writer of its own for each source: events.writer(key)',
+  },
   WRITER_UNSUPPORTED: {
     when: 'writer() is called on a payload engine that has no leases',
     remedy: 'use an engine that has them, such as sqlite() or memory()',
@@ -213,6 +217,7 @@ export function codeOf(error: unknown): string {
 }
 
 function describe(value: unknown): string {
+  if (value instanceof Promise) return 'a Promise (forgotten await?)'
   try {
     return typeof value === 'object' ? (JSON.stringify(value) ?? String(value)) : String(value)
   } catch {

@@ -1,17 +1,20 @@
 import { FileSignalError, quote } from './errors.js'
+import { type AnyIterable, isIterable, itemsOf, letGo, nextOf } from './iterable.js'
 
-/** What hands out items one by one, at once or after a while. */
-export type Source = Iterable<unknown> | AsyncIterable<unknown>
-
-/** Returns the source, or throws OPTION_INVALID. A text counts: it is an iterable of its characters. */
-export function checkSource(source: unknown): Source {
-  if (typeof source === 'string') return source
-  if (typeof source === 'object' && source !== null) {
-    if (Symbol.asyncIterator in source || Symbol.iterator in source) return source as Source
-  }
+/** Returns what `from()` was given, or throws OPTION_INVALID. */
+export function checkIterable(source: unknown): AnyIterable {
+  if (isIterable(source)) return source
   throw new FileSignalError('OPTION_INVALID', `from() was given ${quote(source)}`, {
-    remedy: 'pass an iterable or an async iterable',
+    remedy: remedyFor(source),
   })
+}
+
+function remedyFor(source: unknown): string {
+  if (typeof source === 'function') return 'call it: from() takes the iterable that it gives'
+  if (typeof source === 'string' || ArrayBuffer.isView(source)) {
+    return 'put it into an array: from() takes an iterable of chunks'
+  }
+  return 'pass an iterable or an async iterable'
 }
 
 /**
@@ -19,11 +22,11 @@ export function checkSource(source: unknown): Source {
  * either throws, and as soon as `broken` rejects: a source may be silent for long. Then it is told to stop.
  */
 export async function pull(
-  source: Source,
+  source: AnyIterable,
   take: (item: unknown) => Promise<void>,
   broken: Promise<unknown>,
 ): Promise<void> {
-  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  const items = itemsOf(source)
   let failure: { error: unknown } | null = null
   let giveUp: (error: unknown) => void = () => {}
   broken.catch((error: unknown) => {
@@ -32,32 +35,18 @@ export async function pull(
   })
 
   /** One waiter at a time: racing each item against `broken` would leave a reaction on it for each. */
-  function next(): Promise<IteratorResult<unknown>> {
+  function next(): ReturnType<typeof nextOf> {
     return new Promise((resolve, reject) => {
       giveUp = reject
       if (failure) reject(failure.error)
-      else Promise.resolve(iterator.next()).then(resolve, reject)
+      else nextOf(items).then(resolve, reject)
     })
   }
 
-  let exhausted = false
   try {
-    for (;;) {
-      const { done, value } = await next()
-      exhausted = done === true
-      if (exhausted) return
-      await take(await value)
-    }
-  } finally {
-    // A generator that is waiting obeys when it gets what it waits for; nobody waits for that.
-    if (!exhausted) void stop(iterator)
-  }
-}
-
-async function stop(iterator: Iterator<unknown> | AsyncIterator<unknown>): Promise<void> {
-  try {
-    await iterator.return?.()
-  } catch {
-    // What it says when it is told to stop concerns nobody any more.
+    for (let step = await next(); !step.done; step = await next()) await take(step.item)
+  } catch (error) {
+    letGo(items)
+    throw error
   }
 }

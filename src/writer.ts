@@ -1,12 +1,13 @@
 import { createChunks } from './chunks.js'
-import { FileSignalError } from './errors.js'
+import { FileSignalError, quote } from './errors.js'
 import { checkEvent, checkKey, formatId } from './event.js'
 import { createHeldKey } from './held-key.js'
+import type { AnyIterable } from './iterable.js'
 import { duration, refuseUnknown } from './option-values.js'
 import type { Duration } from './options.js'
 import type { PayloadEngine } from './payload/engine.js'
 import type { Receipt } from './publisher.js'
-import { checkSource, pull, type Source } from './pull.js'
+import { checkIterable, pull } from './pull.js'
 import { REASONS } from './reason.js'
 
 /** What `writer()` takes beside the key. */
@@ -28,9 +29,11 @@ export interface EventWriter extends WritableStream<unknown> {
   readonly key: string
   /**
    * Writes every item and closes; resolves with the end's receipt. Rejects with what the source threw, and then the
-   * key has ended as `failed`, or with what the writer itself met, and then the source is told to stop.
+   * key has ended as `failed`, or with what the writer itself met, and then the source is told to stop. What is
+   * no iterable, text and bytes among it, fails like a source that throws, with OPTION_INVALID.
+   * WRITER_USED where something else writes, or the writer has ended.
    */
-  from(source: Source): Promise<Receipt>
+  from(source: AnyIterable): Promise<Receipt>
 }
 
 /** All writers of one instance. */
@@ -63,6 +66,7 @@ export function createWriters(site: WritersSite): Writers {
     const taken = held.take()
     let controller: WritableStreamDefaultController
     let aborted: string = REASONS.aborted
+    let over = false
     const ended: { receipt?: Receipt } = {}
 
     const stream = new WritableStream<unknown>({
@@ -92,6 +96,7 @@ export function createWriters(site: WritersSite): Writers {
     }
 
     async function finish(reason: string | null): Promise<void> {
+      over = true
       opened.delete(shut)
       const { epoch, rows } = await held.end(reason)
       ended.receipt = { id: formatId(epoch, rows[0]?.n ?? 0), stored: true }
@@ -116,12 +121,16 @@ export function createWriters(site: WritersSite): Writers {
       await held.end(REASONS.aborted)
     }
 
-    async function from(source: Source): Promise<Receipt> {
-      checkSource(source)
+    async function from(source: AnyIterable): Promise<Receipt> {
+      if (over || stream.locked) {
+        const state = over ? 'has ended' : 'is in use'
+        throw new FileSignalError('WRITER_USED', `the writer of key ${quote(key)} ${state}`)
+      }
       const out = stream.getWriter()
       try {
+        const items = checkIterable(source)
         await taken
-        await pull(source, (item) => out.write(item), out.closed)
+        await pull(items, (item) => out.write(item), out.closed)
         await out.close()
         return ended.receipt as Receipt
       } catch (error) {

@@ -309,6 +309,19 @@ describe('streamFrom', () => {
       expect(rig.reports[0]).to.include({ code: 'SOURCE_FAILED', cause: fault })
     })
 
+    it('whose iterator gives no object is reported as one that throws', async () => {
+      for (const step of [5, null]) {
+        const source = { [Symbol.asyncIterator]: () => ({ next: () => step }) }
+        const client = await open(await serve(source as never))
+        await until(() => client.ended, 'the end')
+        expect(data(client)).to.deep.equal(['{"reason":"failed"}', '[DONE]'])
+        expect(rig.reports.at(-1)?.message).to.include(
+          `next() of an iterator gave ${step} instead of an object`,
+        )
+        expect(rig.reports.at(-1)?.code).to.equal('SOURCE_FAILED')
+      }
+    })
+
     it('goes on behind an item that cannot be sent', async () => {
       const client = await open(await serve([1, () => {}, { event: 'a\nb', data: 2 }, 3]))
       await until(() => client.ended, 'the end')
@@ -569,9 +582,13 @@ describe('streamFrom', () => {
       return 'made'
     }
     const ask = () => 1
-    for (const source of ['orders', 5, null, undefined, { next: 1 }]) {
+    for (const source of ['orders', 5, null, undefined, { next: 1 }, Buffer.from('x')]) {
       expect(make(source)).to.match(/^OPTION_INVALID: a source is .*; use a function or an iterable;/)
     }
+    expect(make(Promise.resolve([]))).to.include('a source is a Promise (forgotten await?); use a function')
+    // @ts-expect-error: a text is an iterable of its characters, and meant as a key
+    const text: Source<NodeContext> = 'orders'
+    expect(make(text)).to.include('stream()')
     const wrong: [object, RegExp][] = [
       [{ every: -1 }, /every is -1; use milliseconds or a text such as "15s", from 20 ms to 1h/],
       [{ every: 0 }, /every is 0;/],

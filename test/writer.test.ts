@@ -266,20 +266,65 @@ for (const [name, options] of Object.entries(ENGINES)) {
       expect(await told('b')).to.deep.equal(['ENDED_EARLY aborted'])
     })
 
-    it('checks key, options and source', async () => {
+    it('checks key and options', () => {
       expect(() => events.writer('a\nb')).to.throw('KEY_INVALID')
       expect(() => events.writer('a', { event: 'end' })).to.throw('EVENT_INVALID')
       for (const lease of [0, -1, '999ms', '2h', Number.NaN, 'soon']) {
         expect(() => events.writer('a', { lease }), String(lease)).to.throw('OPTION_INVALID: lease is')
       }
       expect(() => events.writer('a', { leese: 1 } as never)).to.throw('known are lease, event')
-      const writer: EventWriter = events.writer('a')
-      for (const source of [7, null, undefined, {}]) {
-        const error = await writer.from(source as never).catch(String)
-        expect(error).to.include('OPTION_INVALID: from() was given').and.include('pass an iterable')
+    })
+
+    it('refuses what is no iterable, text and bytes among it, says what to do, and ends its key as failed', async () => {
+      const pass = /pass an iterable or/
+      const refused: [string, unknown, RegExp][] = [
+        ['a', 7, pass],
+        ['b', null, pass],
+        ['c', undefined, pass],
+        ['d', {}, pass],
+        ['e', 'hello', /was given "hello"; put it into an array/],
+        ['f', Buffer.from('hello'), /put it into an array/],
+        ['g', async function* () {}, /was given async function\* \(\).*; call it:/],
+        ['h', Promise.resolve([1]), /was given a Promise \(forgotten await\?\); pass an iterable/],
+      ]
+      for (const [key, source, message] of refused) {
+        const error = await events
+          .writer(key)
+          .from(source as never)
+          .catch(String)
+        expect(error)
+          .to.match(/OPTION_INVALID: from\(\) was given/)
+          .and.to.match(message)
+        expect(await told(key), key).to.deep.equal(['ENDED_EARLY failed'])
+        await events.writer(key).from(['free again'])
       }
-      await writer.from([1])
-      expect(await told('a')).to.deep.equal([1, null])
+      // @ts-expect-error: a text is an iterable of its characters, and meant as one chunk
+      expect(await codeOf(events.writer('i').from('text'))).to.equal('OPTION_INVALID')
+    })
+
+    it('says so where from() is called while something writes, or after the end', async () => {
+      const writer: EventWriter = events.writer('a')
+      const first = writer.from(['one'])
+      expect(await codeOf(writer.from(['two']))).to.equal('WRITER_USED')
+      await first
+      expect(await codeOf(writer.from(['three']))).to.equal('WRITER_USED')
+      const closed = events.writer('b')
+      await closed.close()
+      expect(await closed.from([1]).catch(String)).to.match(
+        /WRITER_USED: the writer of key "b" has ended; open/,
+      )
+      expect(await told('a')).to.deep.equal(['one', null])
+      expect(await told('b')).to.deep.equal([null])
+    })
+
+    it('takes an iterator that gives no object for a source that fails', async () => {
+      const source = { [Symbol.asyncIterator]: () => ({ next: () => 5 }) }
+      const error = await events
+        .writer('a')
+        .from(source as never)
+        .catch(String)
+      expect(error).to.equal('TypeError: next() of an iterator gave 5 instead of an object')
+      expect(await told('a')).to.deep.equal(['ENDED_EARLY failed'])
     })
   })
 }

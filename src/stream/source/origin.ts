@@ -1,16 +1,9 @@
+import { type AnyIterable, type Items, itemsOf, letGo } from '../../iterable.js'
 import type { SourcePlan } from '../../source-options.js'
 import { createAsking } from './asking.js'
 import type { SourceFaults } from './faults.js'
 import { createReading, type Reading } from './reading.js'
-import {
-  answeredItems,
-  type Items,
-  isReadOnce,
-  itemsOf,
-  letGo,
-  type Source,
-  type SourceFunction,
-} from './source.js'
+import { answeredItems, isReadOnce, type Source, type SourceFunction } from './source.js'
 
 /** Why a run ended otherwise than well; these words go to clients. */
 export type SourceEnd = 'failed' | 'used' | 'slow'
@@ -98,11 +91,7 @@ function askFor<Context>(
   }
 }
 
-function createIterableOrigin(
-  source: AsyncIterable<unknown> | Iterable<unknown>,
-  share: boolean,
-  faults: SourceFaults,
-): Origin<unknown> {
+function createIterableOrigin(source: AnyIterable, share: boolean, faults: SourceFaults): Origin<unknown> {
   let isTaken = false
   let hasEnded = false
 

@@ -1,3 +1,5 @@
+import { type AnyIterable, type Items, itemsOf } from '../../iterable.js'
+
 /** What a source is told beside its context. */
 export interface SourceCall {
   /**
@@ -16,25 +18,7 @@ export interface SourceCall {
 export type SourceFunction<Context> = (context: Context, call: SourceCall) => unknown
 
 /** Where a stream's items come from: a function of the request, or an iterable. */
-export type Source<Context> = SourceFunction<Context> | AsyncIterable<unknown> | Iterable<unknown>
-
-/** What is used of an iterator, async or not. */
-export interface Items {
-  next(): unknown
-  return?: () => unknown
-}
-
-/** True for what `itemsOf()` takes. Text is data. */
-export function isIterable(value: unknown): value is AsyncIterable<unknown> | Iterable<unknown> {
-  return (
-    typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
-  )
-}
-
-/** A new iterator of an iterable. Throws what the iterable throws. */
-export function itemsOf(source: AsyncIterable<unknown> | Iterable<unknown>): Items {
-  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-}
+export type Source<Context> = SourceFunction<Context> | AnyIterable
 
 /**
  * The items that a function answered with an async iterable or an iterator, else null: arrays and other
@@ -49,13 +33,4 @@ export function answeredItems(answer: unknown): Items | null {
 /** True for what can be read once: an iterator, such as a generator's object, and a stream. */
 export function isReadOnce(source: object): boolean {
   return ['next', 'getReader', 'pipe'].some((name) => typeof Reflect.get(source, name) === 'function')
-}
-
-/** Tells an iterator that no more is wanted, without waiting: a `next()` that hangs would hold its answer back. */
-export function letGo(items: Items): void {
-  try {
-    Promise.resolve(items.return?.()).catch(() => {})
-  } catch {
-    // It was told, and nobody is there who could hear of its trouble.
-  }
 }
