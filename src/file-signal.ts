@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { FileSignalError } from './errors.js'
 import type { Cursor } from './event.js'
 import type { HydrateMode } from './hook-options.js'
@@ -67,7 +66,7 @@ export interface FileSignal extends AsyncDisposable {
     options?: StreamOptions<Context & KoaContext, Context & KoaContext, Mode>,
   ): KoaMiddleware<Context>
   /** The same for node:http, Express and Fastify (on the raw request and response). */
-  handler<Request extends NodeRequest = IncomingMessage, Mode extends HydrateMode = 'each'>(
+  handler<Request extends NodeRequest = NodeRequest, Mode extends HydrateMode = 'each'>(
     keys: Keys<Request>,
     options?: StreamOptions<Request, NodeContext<Request>, Mode>,
   ): NodeHandler<Request>
@@ -80,7 +79,7 @@ export interface FileSignal extends AsyncDisposable {
     options?: SourceOptions<Context & KoaContext, Share>,
   ): KoaMiddleware<Context>
   /** The same for node:http, Express and Fastify; the function's context is `{ req, res }`. */
-  handlerFrom<Request extends NodeRequest = IncomingMessage, Share extends boolean = false>(
+  handlerFrom<Request extends NodeRequest = NodeRequest, Share extends boolean = false>(
     source: SourceOf<NodeContext<Request>, Share>,
     options?: SourceOptions<Request, Share>,
   ): NodeHandler<Request>

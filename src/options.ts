@@ -88,7 +88,7 @@ export type Deliver = 'all' | 'once'
  * What a stream takes beside its keys. `Context` is what callbacks get at connect, `Hooked` what hooks get
  * while the stream is open.
  */
-export interface StreamOptions<Context, Hooked = Context, Mode extends HydrateMode = 'each'>
+export interface StreamOptions<Context = unknown, Hooked = Context, Mode extends HydrateMode = 'each'>
   extends HookOptions<Hooked, Mode> {
   /** Default event name for events without one. */
   event?: string

@@ -13,7 +13,9 @@ const here = dirname(dirname(fileURLToPath(import.meta.url)))
 const COMPILERS = Object.freeze({ ts50: 'typescript@5.0.4', ts59: 'typescript@5.9.3' })
 
 /** A program in TypeScript that uses most of the interface; it must not know Koa's types. */
-const PROGRAM = `import { createFileSignal, type Event, FileSignalError, memory, memorySignal, signal } from 'file-signal'
+const PROGRAM = `import { createFileSignal, type Event, FileSignalError, memory, memorySignal, signal, type StreamOptions } from 'file-signal'
+import { createServer as createServer1 } from 'node:http'
+import { createServer as createServer2 } from 'node:http2'
 const events = createFileSignal({ payload: memory(), signal: memorySignal(), retention: { maxAge: '1h' } })
 export async function publish(total: number): Promise<string> {
   try {
@@ -41,6 +43,8 @@ export const raw = [
   events.handler('a', { beforeSend: (event, { req, res }) => ({ event: null, data: [req.url, res.statusCode, event.key] }) }),
   events.handler('a', { beforeSend: (event, context) => none(context), hydrate: 'once' }),
 ]
+const common: StreamOptions = { heartbeat: '10s', beforeSend: ({ payload }) => payload }
+export const servers = [createServer1(events.handler('a', common)), createServer2(events.handler('a', common)), createServer2(lookUp)]
 function none(context: null): null {
   return context
 }

@@ -22,7 +22,7 @@ export interface HttpSite {
 export type NodeRequest = IncomingMessage | Http2ServerRequest
 export type NodeResponse = ServerResponse | Http2ServerResponse
 /** What hooks and sources get of a request. */
-export interface NodeContext<Request = IncomingMessage> {
+export interface NodeContext<Request = NodeRequest> {
   readonly req: Request
   readonly res: NodeResponse
 }
@@ -38,7 +38,7 @@ const METHODS = 'GET, HEAD, OPTIONS'
  * gets 500 and `report` a STREAM_FAILED.
  */
 export function createHandler<
-  Request extends NodeRequest = IncomingMessage,
+  Request extends NodeRequest = NodeRequest,
   Mode extends HydrateMode = 'each',
 >(
   site: HttpSite,

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { FileSignalError, quote } from '../errors.js'
 import { isIterable } from '../iterable.js'
 import { type SourceOptions, type SourcePlan, validateSource } from '../source-options.js'
@@ -30,7 +29,7 @@ export function createKoaSource<Context extends KoaBase = KoaBase, Share extends
 
 /** The same for node:http, Express and Fastify; the function's context is `{ req, res }`. Never rejects. */
 export function createSourceHandler<
-  Request extends NodeRequest = IncomingMessage,
+  Request extends NodeRequest = NodeRequest,
   Share extends boolean = false,
 >(
   site: HttpSite,
