@@ -126,7 +126,8 @@ export const ERRORS = {
   },
   HOOK_FAILED: {
     when: 'beforeSend or onLoop threw, or beforeSend gave what cannot be sent (reported, not thrown)',
-    remedy: 'read the cause; the stream goes on, without this event if it was beforeSend',
+    remedy:
+      'read the cause; the stream goes on, without this event if it was beforeSend (a mailbox tries it again when its claim is over)',
   },
   HOOK_TIMEOUT: {
     when: 'beforeSend or onLoop took longer than hookTimeout (reported, not thrown)',

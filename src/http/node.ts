@@ -37,10 +37,7 @@ const METHODS = 'GET, HEAD, OPTIONS'
  * the stream is open or refused, and never rejects: where `keys` or `authorize` throw, the client
  * gets 500 and `report` a STREAM_FAILED.
  */
-export function createHandler<
-  Request extends NodeRequest = NodeRequest,
-  Mode extends HydrateMode = 'each',
->(
+export function createHandler<Request extends NodeRequest = NodeRequest, Mode extends HydrateMode = 'each'>(
   site: HttpSite,
   keys: Keys<Request>,
   options: StreamOptions<Request, NodeContext<Request>, Mode> = {},

@@ -28,10 +28,7 @@ export function createKoaSource<Context extends KoaBase = KoaBase, Share extends
 }
 
 /** The same for node:http, Express and Fastify; the function's context is `{ req, res }`. Never rejects. */
-export function createSourceHandler<
-  Request extends NodeRequest = NodeRequest,
-  Share extends boolean = false,
->(
+export function createSourceHandler<Request extends NodeRequest = NodeRequest, Share extends boolean = false>(
   site: HttpSite,
   source: SourceOf<NodeContext<Request>, Share>,
   options: SourceOptions<Request, Share> = {},
