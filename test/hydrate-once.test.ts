@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -5,6 +6,7 @@ import Koa from 'koa'
 import type { Event } from '../dist/event.js'
 import type { HookTools } from '../dist/hook-options.js'
 import { createKoaStream } from '../dist/http/koa.js'
+import { createHandler } from '../dist/http/node.js'
 import { createRig, type Rig } from './support/rig.js'
 import { type Client, type ConnectOptions, stream } from './support/sse.js'
 import { until } from './support/wait.js'
@@ -119,6 +121,18 @@ describe("hydrate: 'once'", () => {
     await rig.put('a', 1)
     await arrived(client, 1)
     expect(seen).to.deep.equal([null])
+  })
+
+  it('shows the hook nobody’s AsyncLocalStorage, also where each request makes its own middleware', async () => {
+    const users = new AsyncLocalStorage<string>()
+    const beforeSend = async () => ({ user: users.getStore() ?? 'nobody' })
+    const url = await rig.serve((req, res) => {
+      users.run(req.url ?? '', () => void createHandler(rig, 'a', { beforeSend, hydrate: 'once' })(req, res))
+    })
+    const all = [await open(`${url}/ada`), await open(`${url}/ben`)]
+    await users.run('publisher', () => rig.put('a', 1))
+    for (const client of all) await arrived(client, 1)
+    expect(all.map((client) => client.payloads()[0])).to.deep.equal([{ user: 'nobody' }, { user: 'nobody' }])
   })
 
   it('reports a failure once, and costs all of them that event', async () => {

@@ -1,8 +1,10 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
+import { setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { FileSignalError } from '../dist/errors.js'
 import type { Event } from '../dist/event.js'
-import type { NodeContext } from '../dist/http/node.js'
+import { createHandler, type NodeContext } from '../dist/http/node.js'
 import type { StreamOptions } from '../dist/options.js'
 import { createRig, memoryStore, type Rig } from './support/rig.js'
 import { type Client, type ConnectOptions, connect, stream } from './support/sse.js'
@@ -132,6 +134,33 @@ describe('beforeSend', () => {
       for (const client of [ada, ben]) await arrived(client as Client, 1)
       expect([ada?.payloads(), ben?.payloads()]).to.deep.equal([['ada'], ['ben']])
     })
+  })
+
+  describe('runs in the AsyncLocalStorage of its own request', () => {
+    const users = new AsyncLocalStorage<string>()
+    /** As query builders are: it begins when it is awaited. */
+    const lazy = (): unknown => ({
+      // biome-ignore lint/suspicious/noThenProperty: that is what they have
+      then: (done: (user: unknown) => void) => done(users.getStore()),
+    })
+
+    for (const [how, beforeSend] of Object.entries({
+      'at once': () => users.getStore(),
+      'behind an await': async () => {
+        await turn()
+        return users.getStore()
+      },
+      'in a query that begins when it is awaited': lazy,
+    })) {
+      it(`${how}, whoever opened the first stream, and whoever publishes`, async () => {
+        const handle = createHandler(rig, 'a', { beforeSend })
+        const url = await rig.serve((req, res) => void users.run(req.url ?? '', () => handle(req, res)))
+        const all = [await open(`${url}/ada`), await open(`${url}/ben`)]
+        await users.run('publisher', () => rig.put('a', 1))
+        for (const client of all) await arrived(client, 1)
+        expect(all.map((client) => client.payloads()[0])).to.deep.equal(['/ada', '/ben'])
+      })
+    }
   })
 
   describe('keeps the order', () => {

@@ -1,9 +1,14 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { HookPlan } from '../hook-options.js'
+import { adopt } from '../stream/hook-call.js'
 import type { Hooks } from '../stream/hooks.js'
 
 /**
  * The hooks of one stream: null where it has none, so that its request is not kept. A function that answers for
  * all stays the same one, and knows no request.
+ *
+ * Events come in the asynchronous context of whoever woke the one reader: a hook is called in that of its own request,
+ * or an AsyncLocalStorage would show it another client's.
  */
 export function bindHooks<Context>(plan: HookPlan<Context> | null, contextOf: () => Context): Hooks | null {
   if (!plan) return null
@@ -11,7 +16,7 @@ export function bindHooks<Context>(plan: HookPlan<Context> | null, contextOf: ()
   if (!each && !onLoop) return { each, once, onLoop, poll, timeout }
   const context = contextOf()
   return {
-    each: each && ((event, tools) => each(event, context, tools)),
+    each: each && AsyncResource.bind((event, tools) => adopt(each(event, context, tools))),
     once,
     onLoop: onLoop && ((tools) => onLoop(context, tools)),
     poll,

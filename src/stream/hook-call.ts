@@ -67,6 +67,11 @@ export function callHook(
   }
 }
 
+/** Awaits what can be awaited in the caller's asynchronous context: some queries begin only then. */
+export function adopt(value: unknown): unknown {
+  return isPromise(value) ? Promise.resolve(value) : value
+}
+
 /** Most hooks never look at their signal, and an AbortController costs more than the rest of a call. */
 function createTools(): { tools: HookTools; abort(reason?: Error): void } {
   const controller = () => {

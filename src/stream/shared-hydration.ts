@@ -1,9 +1,10 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Event } from '../event.js'
 import { formatId } from '../event.js'
 import type { HookTools } from '../hook-options.js'
 import type { Row } from '../payload/engine.js'
 import type { Shape } from './frame.js'
-import type { HookCall } from './hook-call.js'
+import { adopt, type HookCall } from './hook-call.js'
 import { type Hydrated, type HydrateSite, hydrateRow } from './hydrate.js'
 import { frameOf, type HydratedFrame, type Hydrator } from './hydrator.js'
 
@@ -27,6 +28,9 @@ const KEPT = 1000
 /** Of one hook; the oldest answers go first. Two pages of the tailer's rows, or 8 MiB of them. */
 const MOST_ANSWERS = 2000
 const MOST_BYTES = 8 * 1024 * 1024
+
+/** Where hooks are called whose answer is for all: in no client's asynchronous context, whoever asks first. */
+const APART = new AsyncResource('SharedHook')
 
 interface Answer {
   readonly row: Row
@@ -115,7 +119,7 @@ function answerFor(memory: Memory, hook: SharedHook, row: Row, epoch: string, si
   }
   memory.answers.set(id, answer)
   answer.call = hydrateRow(
-    (event, tools) => hook(event, null, tools),
+    (event, tools) => APART.runInAsyncScope(() => adopt(hook(event, null, tools))),
     row,
     epoch,
     site,
