@@ -1,3 +1,4 @@
+import { TextDecoder } from 'node:util'
 import { encodePayload } from './event.js'
 
 /** Turns the chunks of a stream into payloads. It remembers a character whose bytes have not all come. */
@@ -13,21 +14,39 @@ export interface Chunks {
 
 /** `limit` is the largest payload in bytes, as JSON. */
 export function createChunks(limit: number): Chunks {
-  // A byte order mark is part of the text: what is put together must be what came.
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  // Made with the first bytes: most streams never see any.
+  let decoder: TextDecoder | null = null
 
   function encode(chunk: unknown): string[] {
     const bytes = bytesOf(chunk)
-    if (bytes) return encodeText(decoder.decode(bytes, { stream: true }), limit)
-    if (typeof chunk === 'string' && chunk !== '') return encodeText(decoder.decode() + chunk, limit)
+    if (bytes) {
+      decoder ??= createDecoder()
+      return encodeText(decoder.decode(bytes, { stream: true }), limit)
+    }
+    if (typeof chunk === 'string' && chunk !== '') return encodeText(rest() + chunk, limit)
     return [...flush(), encodePayload(chunk, limit)]
   }
 
+  function rest(): string {
+    return decoder?.decode() ?? ''
+  }
+
   function flush(): string[] {
-    return encodeText(decoder.decode(), limit)
+    return encodeText(rest(), limit)
   }
 
   return { encode, flush }
+}
+
+/** Bytes as the text that they are by themselves; everything else as it is. */
+export function wholeText(data: unknown): unknown {
+  const bytes = bytesOf(data)
+  return bytes ? createDecoder().decode(bytes) : data
+}
+
+/** A byte order mark is part of the text: what is put together must be what came. */
+function createDecoder(): TextDecoder {
+  return new TextDecoder('utf-8', { ignoreBOM: true })
 }
 
 function bytesOf(chunk: unknown): Uint8Array | null {

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { createReadStream, writeFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { EventSource } from 'eventsource'
@@ -8,6 +10,7 @@ import type { NodeContext } from '../dist/http/node.js'
 import { createSourceHandler } from '../dist/http/source.js'
 import type { SourceOptions } from '../dist/source-options.js'
 import type { Source, SourceCall } from '../dist/stream/source/source.js'
+import { freshFolder } from './support/folder.js'
 import { createRig, type Rig } from './support/rig.js'
 import { type Client, type ConnectOptions, connect, stream } from './support/sse.js'
 import { until } from './support/wait.js'
@@ -142,6 +145,17 @@ describe('streamFrom', () => {
       expect(data(client)).to.deep.equal(['"good"'])
       expect(codes()).to.deep.equal(['SOURCE_FAILED'])
       expect(rig.reports[0]?.cause).to.have.property('code', 'PAYLOAD_INVALID')
+    })
+
+    it('that gives bytes gives the text that they are, each turn by itself', async () => {
+      const answers = [
+        Buffer.from('é').subarray(0, 1),
+        Buffer.from('naïve'),
+        { event: 'x', data: Uint8Array.of(65) },
+      ]
+      const client = await open(await serve(() => answers.shift(), { every: 20 }))
+      await until(() => data(client).length === 3, 'three texts')
+      expect(data(client)).to.deep.equal(['"\ufffd"', '"naïve"', '"A"'])
     })
 
     it('that hangs is told by its signal, reported, and asked again when it has answered after all', async () => {
@@ -307,6 +321,48 @@ describe('streamFrom', () => {
       expect(reasons(client)).to.deep.equal(['failed'])
       expect(client.lastId()).to.equal('done')
       expect(rig.reports[0]).to.include({ code: 'SOURCE_FAILED', cause: fault })
+    })
+
+    it('of bytes becomes text, over the borders of chunks, in its order with what is mixed with them', async () => {
+      const text = '\ufeffnaïve — 🧪 \r\n'.repeat(3)
+      const file = join(freshFolder(), 'text')
+      writeFileSync(file, text)
+      const sources: Source<NodeContext>[] = [
+        () => createReadStream(file, { highWaterMark: 5 }),
+        () => new Blob([text]).stream(),
+        Array.from(Buffer.from(text), (byte) => Uint8Array.of(byte)),
+      ]
+      for (const source of sources) {
+        const client = await open(await serve(source))
+        await until(() => client.ended, 'the end')
+        const parts = data(client).slice(0, -1)
+        expect(parts.map((part) => JSON.parse(part)).join('')).to.equal(text)
+      }
+      const emoji = Buffer.from('🧪')
+      const [half, most] = [emoji.subarray(0, 2), emoji.subarray(0, 3)]
+      const last = { event: 'x', data: emoji.subarray(3) }
+      const mixed = await open(await serve([half, { a: 1 }, most, last, 'text', half]))
+      await until(() => mixed.ended, 'the end')
+      expect(data(mixed)).to.deep.equal(['"\ufffd"', '{"a":1}', '"🧪"', '"text"', '"\ufffd"', '[DONE]'])
+      expect(mixed.ofType('x').map((event) => event.data)).to.deep.equal(['"🧪"'])
+      expect(codes()).to.deep.equal([])
+    })
+
+    it('may give text above the cap of one event, which is cut into several', async () => {
+      const client = await open(await serve(['é'.repeat(2 ** 19), 'end']))
+      await until(() => client.ended, 'the end')
+      expect(data(client).map(({ length }) => length)).to.deep.equal([2 ** 19 + 1, 3, 5, 6])
+    })
+
+    it('of bytes that throws has told before what it had', async () => {
+      const client = await open(
+        await serve(async function* () {
+          yield Buffer.from('🧪a').subarray(0, 3)
+          throw new Error('cut')
+        }),
+      )
+      await until(() => client.ended, 'the end')
+      expect(data(client)).to.deep.equal(['"\ufffd"', '{"reason":"failed"}', '[DONE]'])
     })
 
     it('whose iterator gives no object is reported as one that throws', async () => {

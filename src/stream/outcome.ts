@@ -17,5 +17,6 @@ export function readOutcome(value: unknown): Outcome | null {
 
 function isEnvelope(value: unknown): value is Outcome {
   if (typeof value !== 'object' || value === null) return false
-  return Object.keys(value).length === 2 && Object.hasOwn(value, 'event') && Object.hasOwn(value, 'data')
+  // Counted last: a buffer has a key for each of its bytes.
+  return Object.hasOwn(value, 'event') && Object.hasOwn(value, 'data') && Object.keys(value).length === 2
 }

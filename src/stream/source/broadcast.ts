@@ -1,9 +1,8 @@
-import { checkEvent, encodePayload, PAYLOAD_CAP } from '../../event.js'
 import type { SourcePlan } from '../../source-options.js'
 import type { Connection } from '../connection.js'
-import { encodeBareDone, encodeBareEnd, encodeItem } from '../frame.js'
-import { readOutcome } from '../outcome.js'
+import { encodeBareDone, encodeBareEnd } from '../frame.js'
 import type { SourceFaults } from './faults.js'
+import { createItemEncoder } from './items.js'
 import type { Run, RunSite, SourceEnd } from './origin.js'
 
 /** One run of a source, and the clients that hear it: one, or all of them where it is shared. */
@@ -46,6 +45,7 @@ export function createBroadcast(
   faults: SourceFaults,
 ): Broadcast {
   const members = new Set<Member>()
+  const items = createItemEncoder(plan.event)
   let kind: 'callback' | 'iterable' | null = null
   let newest: Buffer | null = null
   let over = false
@@ -66,12 +66,23 @@ export function createBroadcast(
   }
 
   function onItem(item: unknown): boolean {
-    const frame = encode(item, plan.event, faults)
+    const frame = encode(item)
     if (frame) {
       newest = frame
       for (const member of members) offer(member, frame)
     }
     return hasRoom()
+  }
+
+  function encode(item: unknown): Buffer | null {
+    try {
+      const frame = items.encode(item, kind ?? 'callback')
+      faults.worked()
+      return frame
+    } catch (error) {
+      faults.failed('gave what cannot be sent', error)
+      return null
+    }
   }
 
   function offer(member: Member, frame: Buffer): void {
@@ -87,6 +98,8 @@ export function createBroadcast(
 
   function onEnd(reason: SourceEnd | null): void {
     over = true
+    const rest = items.flush()
+    if (rest) for (const member of members) offer(member, rest)
     for (const member of members) end(member, reason)
   }
 
@@ -124,21 +137,4 @@ export function createBroadcast(
     },
     isOver: () => over,
   }
-}
-
-function encode(item: unknown, defaultEvent: string | null, faults: SourceFaults): Buffer | null {
-  try {
-    const outcome = readOutcome(item)
-    const frame = outcome && encodeOutcome(outcome.event, outcome.data, defaultEvent)
-    faults.worked()
-    return frame
-  } catch (error) {
-    faults.failed('gave what cannot be sent', error)
-    return null
-  }
-}
-
-function encodeOutcome(event: string | null | undefined, data: unknown, defaultEvent: string | null): Buffer {
-  const name = event === undefined ? defaultEvent : checkEvent(event)
-  return Buffer.from(encodeItem(name, encodePayload(data, PAYLOAD_CAP)))
 }
