@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { EventSource } from 'eventsource'
+import express from 'express'
 import type { NodeContext } from '../dist/http/node.js'
 import { createSourceHandler } from '../dist/http/source.js'
 import type { SourceOptions } from '../dist/source-options.js'
@@ -127,7 +128,7 @@ describe('streamFrom', () => {
       expect(data(client)).to.deep.equal(['4', '5', '7'])
       expect(codes()).to.deep.equal(['SOURCE_FAILED', 'SOURCE_FAILED'])
       expect(rig.reports[0]?.message).to.match(
-        /^SOURCE_FAILED: a source threw \(no database 1\); read the cause;/,
+        /^SOURCE_FAILED: a source at "\/" threw \(no database 1\); read the cause;/,
       )
       expect(rig.reports[0]?.cause).to.be.an('error').with.property('message', 'no database 1')
     })
@@ -173,7 +174,9 @@ describe('streamFrom', () => {
       )
       const client = await open(url)
       await until(() => codes().length > 0, 'the report')
-      expect(rig.reports[0]?.message).to.match(/^SOURCE_TIMEOUT: a source has not answered within 30 ms;/)
+      expect(rig.reports[0]?.message).to.match(
+        /^SOURCE_TIMEOUT: a source at "\/" has not answered within 30 ms;/,
+      )
       expect(signals[0]?.aborted).to.equal(true)
       const { length } = client.comments
       await until(() => client.comments.length > length + 3, 'heartbeats meanwhile')
@@ -626,6 +629,34 @@ describe('streamFrom', () => {
       server.close()
       expect(text).to.match(/data: "a"\n\ndata: "b"\n\nid: done\ndata: \[DONE\]\n\n$/)
     })
+  })
+
+  it('tells in its reports which source it was and where, without the query', async () => {
+    const app = express()
+    const under = express.Router()
+    app.use('/api', under)
+    const once = [Number.NaN][Symbol.iterator]()
+    const dry = () => {
+      throw new Error('dry')
+    }
+    async function hang() {
+      await new Promise(() => {})
+    }
+    under.get('/dry', createSourceHandler(rig, dry))
+    under.get('/hang', createSourceHandler(rig, hang, { timeout: 20 }))
+    under.get('/once', createSourceHandler(rig, once))
+    const url = await rig.serve(app)
+    for (const path of ['dry?token=x', 'hang', 'once', 'once']) {
+      const told = rig.reports.length
+      await open(`${url}/api/${path}`)
+      await until(() => rig.reports.length > told, path)
+    }
+    expect(rig.reports.map(({ message }) => message.split(/ \(|;/)[0])).to.deep.equal([
+      'SOURCE_FAILED: the source "dry" at "/api/dry" threw',
+      'SOURCE_TIMEOUT: the source "hang" at "/api/hang" has not answered within 20 ms',
+      'SOURCE_FAILED: a source at "/api/once" gave what cannot be sent',
+      'SOURCE_USED: a source at "/api/once" can be read once, and was asked for again',
+    ])
   })
 
   it('refuses bad sources and options when it is made', () => {

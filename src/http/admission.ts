@@ -8,6 +8,8 @@ import type { KeySource, KeysAnswer } from './keys.js'
 export interface Incoming {
   readonly method?: string | undefined
   readonly url?: string | undefined
+  /** Express: the whole address, where `url` is what its router has left of it. */
+  readonly originalUrl?: string | undefined
   readonly headers: IncomingHttpHeaders
 }
 

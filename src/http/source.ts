@@ -3,7 +3,7 @@ import { isIterable } from '../iterable.js'
 import { type SourceOptions, type SourcePlan, validateSource } from '../source-options.js'
 import { createSourceServer, type SourceServer } from '../stream/source/serve.js'
 import type { Source } from '../stream/source/source.js'
-import { admit, wishesOf } from './admission.js'
+import { admit, type Incoming, wishesOf } from './admission.js'
 import { createMiddleware, type KoaBase, type KoaContext, type KoaMiddleware, withParams } from './koa.js'
 import { createAnswer, type HttpSite, type NodeContext, type NodeHandler, type NodeRequest } from './node.js'
 
@@ -22,8 +22,7 @@ export function createKoaSource<Context extends KoaBase = KoaBase, Share extends
   const { plan, serve } = prepare<Context & KoaContext, Context & KoaContext>(site, source, options)
   return createMiddleware(
     (ctx) => admit(ctx.req, withParams(ctx), [], plan),
-    async (ctx) =>
-      serve({ response: ctx.res, context: withParams(ctx), lastEventId: wishesOf(ctx.req).lastEventId }),
+    async (ctx) => serve({ response: ctx.res, context: withParams(ctx), ...wantedOf(ctx.req) }),
   )
 }
 
@@ -37,9 +36,13 @@ export function createSourceHandler<Request extends NodeRequest = NodeRequest, S
   return createAnswer(
     site.report,
     (req) => admit(req, req, [], plan),
-    async (req, res) =>
-      serve({ response: res, context: { req, res }, lastEventId: wishesOf(req).lastEventId }),
+    async (req, res) => serve({ response: res, context: { req, res }, ...wantedOf(req) }),
   )
+}
+
+function wantedOf(request: Incoming): { path: string; lastEventId: string | null } {
+  const [path = ''] = (request.originalUrl ?? request.url ?? '').split('?')
+  return { path, lastEventId: wishesOf(request).lastEventId }
 }
 
 function prepare<Context, Asked>(

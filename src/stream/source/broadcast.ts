@@ -37,19 +37,20 @@ const LONGEST = 2 ** 31 - 1
 /**
  * Begins a run. Each item is encoded once, and the fastest client sets the pace at which an iterable is read. One
  * that stays behind by more than its buffer slows nobody: of a callback it misses values, whose newest
- * is what counts; an iterable that lacks a part is worth nothing, so there it is ended.
+ * is what counts; an iterable that lacks a part is worth nothing, so there it is ended. `path` is that of the first client.
  */
 export function createBroadcast(
   begin: (site: RunSite) => Run,
   plan: SourcePlan<never>,
   faults: SourceFaults,
+  path: string,
 ): Broadcast {
   const members = new Set<Member>()
   const items = createItemEncoder(plan.event)
   let kind: 'callback' | 'iterable' | null = null
   let newest: Buffer | null = null
   let over = false
-  const run = begin({ onKind, onItem, onEnd })
+  const run = begin({ path, onKind, onItem, onEnd })
 
   function onKind(shown: 'callback' | 'iterable'): void {
     if (shown === kind) return
@@ -80,7 +81,7 @@ export function createBroadcast(
       faults.worked()
       return frame
     } catch (error) {
-      faults.failed('gave what cannot be sent', error)
+      faults.failed('gave what cannot be sent', path, error)
       return null
     }
   }

@@ -1,35 +1,36 @@
 import { FileSignalError, quote } from '../../errors.js'
 
-/** What goes wrong with one source, over all of its runs. */
+/** What goes wrong with one source, over all of its runs; `path` is that of the client for whom it was run. */
 export interface SourceFaults {
   /** It threw, or gave what cannot be sent: the first of a row is reported, or a lost database would be at every turn. */
-  failed(what: string, cause: unknown): void
+  failed(what: string, path: string, cause: unknown): void
   /** A callback took longer than `limit` milliseconds. */
-  hung(limit: number): void
+  hung(limit: number, path: string): void
   /** An iterator was asked for again; reported once. */
-  used(): void
+  used(path: string): void
   /** It gave something that can be sent, so the next failure is news. */
   worked(): void
 }
 
-/** Reports as SOURCE_FAILED, SOURCE_TIMEOUT and SOURCE_USED. */
-export function createSourceFaults(report: (error: FileSignalError) => void): SourceFaults {
+/** Reports as SOURCE_FAILED, SOURCE_TIMEOUT and SOURCE_USED. `name` is the source's own, '' where it has none. */
+export function createSourceFaults(name: string, report: (error: FileSignalError) => void): SourceFaults {
+  const at = (path: string) => `${name ? `the source ${quote(name)}` : 'a source'} at ${quote(path, 200)}`
   let lasting = false
   let told = false
   return {
-    failed: (what, cause) => {
+    failed: (what, path, cause) => {
       if (lasting) return
       lasting = true
       const why = cause instanceof Error ? cause.message : quote(cause)
-      report(new FileSignalError('SOURCE_FAILED', `a source ${what} (${why})`, { cause }))
+      report(new FileSignalError('SOURCE_FAILED', `${at(path)} ${what} (${why})`, { cause }))
     },
-    hung: (limit) => {
-      report(new FileSignalError('SOURCE_TIMEOUT', `a source has not answered within ${limit} ms`))
+    hung: (limit, path) => {
+      report(new FileSignalError('SOURCE_TIMEOUT', `${at(path)} has not answered within ${limit} ms`))
     },
-    used: () => {
+    used: (path) => {
       if (told) return
       told = true
-      report(new FileSignalError('SOURCE_USED', 'a source that can be read once was asked for again'))
+      report(new FileSignalError('SOURCE_USED', `${at(path)} can be read once, and was asked for again`))
     },
     worked: () => {
       lasting = false

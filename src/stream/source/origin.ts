@@ -10,6 +10,8 @@ export type SourceEnd = 'failed' | 'used' | 'slow'
 
 /** What hears of a run. Items and the end come after the run was returned to whoever began it. */
 export interface RunSite {
+  /** Path of the request that the run was begun for. */
+  readonly path: string
   /** Told when the source has shown what it is. */
   readonly onKind: (kind: 'callback' | 'iterable') => void
   /** Takes one item. False: an iterable is read no further until `resume()`. */
@@ -70,11 +72,11 @@ function askFor<Context>(
     onAnswer: take,
     onFailure: (error) => {
       site.onKind('callback')
-      faults.failed('threw', error)
+      faults.failed('threw', site.path, error)
     },
     onTimeout: (limit) => {
       site.onKind('callback')
-      faults.hung(limit)
+      faults.hung(limit, site.path)
     },
     onLate: (answer) => {
       const items = answeredItems(answer)
@@ -98,7 +100,7 @@ function createIterableOrigin(source: AnyIterable, share: boolean, faults: Sourc
   function refuse(site: RunSite): Run {
     // All who came in time have heard a shared one to its end.
     const reason = share && hasEnded ? null : 'used'
-    if (reason) faults.used()
+    if (reason) faults.used(site.path)
     queueMicrotask(() => site.onEnd(reason))
     return { resume: () => {}, stop: () => {} }
   }
@@ -120,7 +122,7 @@ function read(open: () => Items, end: RunSite['onEnd'], site: RunSite, faults: S
     onItem: site.onItem,
     onEnd: () => end(null),
     onFailure: (error) => {
-      faults.failed('threw', error)
+      faults.failed('threw', site.path, error)
       end('failed')
     },
   })

@@ -6,11 +6,13 @@ import type { Outgoing } from '../outgoing.js'
 import type { Streams } from '../streams.js'
 import { type Broadcast, createBroadcast, type Hearer } from './broadcast.js'
 import { createSourceFaults } from './faults.js'
-import { createOrigin } from './origin.js'
+import { createOrigin, type RunSite } from './origin.js'
 import type { Source } from './source.js'
 
 /** One client of a source: its response, what the source is to know of its request, and its Last-Event-ID. */
 export interface SourceRequest<Context> {
+  /** Without the query, for reports. */
+  readonly path: string
   readonly response: Outgoing
   readonly context: Context
   readonly lastEventId: string | null
@@ -29,16 +31,17 @@ export function createSourceServer<Context>(
   plan: SourcePlan<never>,
   report: (error: FileSignalError) => void,
 ): SourceServer<Context> {
-  const faults = createSourceFaults(report)
+  const faults = createSourceFaults(typeof source === 'function' ? source.name : '', report)
   const begin = createOrigin(source, plan, faults)
   // Or the shared run would find the first client's request in its AsyncLocalStorage.
   const apart = plan.share ? new AsyncResource('SharedSource') : null
   let shared: Broadcast | null = null
 
-  function broadcastFor({ context, lastEventId }: SourceRequest<Context>): Broadcast {
-    if (!apart) return createBroadcast((site) => begin(context, lastEventId, site), plan, faults)
+  function broadcastFor({ path, context, lastEventId }: SourceRequest<Context>): Broadcast {
+    if (!apart) return createBroadcast((site) => begin(context, lastEventId, site), plan, faults, path)
     if (!shared || shared.isOver()) {
-      shared = createBroadcast((site) => apart.runInAsyncScope(begin, null, null, null, site), plan, faults)
+      const beginApart = (site: RunSite) => apart.runInAsyncScope(begin, null, null, null, site)
+      shared = createBroadcast(beginApart, plan, faults, path)
     }
     return shared
   }
