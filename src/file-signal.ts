@@ -13,7 +13,6 @@ import {
 } from './http/koa.js'
 import { createHandler, type NodeContext, type NodeHandler, type NodeRequest } from './http/node.js'
 import { createKoaSource, createSourceHandler, type SourceOf } from './http/source.js'
-import { endLost } from './lost.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
 import { createPaths, restartFile } from './paths.js'
@@ -34,7 +33,8 @@ import type { SourceOptions } from './source-options.js'
 import { createStreams, type StreamStats } from './stream/streams.js'
 import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
 import { createTransactions, type Settled } from './transaction.js'
-import { createWriters, type EventWriter, type WriterOptions } from './writer.js'
+import { endLost } from './writer/lost.js'
+import { createWriters, type EventWriter, type WriterOptions } from './writer/writer.js'
 
 /** One instance: a store, a way to wake, and the streams of this process. */
 export interface FileSignal extends AsyncDisposable {

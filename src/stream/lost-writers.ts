@@ -1,5 +1,5 @@
-import { endLost } from '../lost.js'
 import type { PayloadEngine } from '../payload/engine.js'
+import { endLost } from '../writer/lost.js'
 import type { Outage } from './outage.js'
 
 /** Looks after keys whose writers have died, for those who listen to them. */

@@ -1,14 +1,14 @@
-import { createChunks } from './chunks.js'
-import { FileSignalError, quote } from './errors.js'
-import { checkEvent, checkKey, formatId } from './event.js'
+import { createChunks } from '../chunks.js'
+import { FileSignalError, quote } from '../errors.js'
+import { checkEvent, checkKey, formatId } from '../event.js'
+import type { AnyIterable } from '../iterable.js'
+import { duration, refuseUnknown } from '../option-values.js'
+import type { Duration } from '../options.js'
+import type { PayloadEngine } from '../payload/engine.js'
+import type { Receipt } from '../publisher.js'
+import { REASONS } from '../reason.js'
 import { createHeldKey } from './held-key.js'
-import type { AnyIterable } from './iterable.js'
-import { duration, refuseUnknown } from './option-values.js'
-import type { Duration } from './options.js'
-import type { PayloadEngine } from './payload/engine.js'
-import type { Receipt } from './publisher.js'
 import { checkIterable, pull } from './pull.js'
-import { REASONS } from './reason.js'
 
 /** What `writer()` takes beside the key. */
 export interface WriterOptions {

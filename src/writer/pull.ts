@@ -1,5 +1,5 @@
-import { FileSignalError, quote } from './errors.js'
-import { type AnyIterable, isIterable, itemsOf, letGo, nextOf } from './iterable.js'
+import { FileSignalError, quote } from '../errors.js'
+import { type AnyIterable, isIterable, itemsOf, letGo, nextOf } from '../iterable.js'
 
 /** Returns what `from()` was given, or throws OPTION_INVALID. */
 export function checkIterable(source: unknown): AnyIterable {

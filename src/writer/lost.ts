@@ -1,5 +1,5 @@
-import type { NewRow, PayloadEngine } from './payload/engine.js'
-import { encodeEnding, REASONS } from './reason.js'
+import type { NewRow, PayloadEngine } from '../payload/engine.js'
+import { encodeEnding, REASONS } from '../reason.js'
 
 /** Writers that were found to be gone: how many, and their end rows on the way into a store that may be busy. */
 export interface Lost {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { FileSignalError, quote } from './errors.js'
+import { FileSignalError, quote } from '../errors.js'
+import type { Appended, NewRow, PayloadEngine } from '../payload/engine.js'
+import { encodeEnding } from '../reason.js'
 import { aliveHere, endLost } from './lost.js'
-import type { Appended, NewRow, PayloadEngine } from './payload/engine.js'
-import { encodeEnding } from './reason.js'
 
 /** A key that this process alone writes to, for as long as it renews its lease. */
 export interface HeldKey {
