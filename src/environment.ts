@@ -4,6 +4,10 @@ import { invalid } from './option-values.js'
 
 /** Digits, with a point where wanted: no sign, no exponent, no unit. */
 const DECIMAL = /^\d*\.?\d+$/
+/** A shell takes the quotes round a value away; what reads such a file without one may leave them in it. */
+const QUOTED = /^["'`]|["'`]$/
+/** Another entry behind a semicolon. A key may have semicolons where no colon follows. */
+const SEMICOLON = /;\s*[^\s;:][^;:]*:/
 
 /**
  * Reads a list such as `order_created:orders,toast:user:42` into event names by key. The first colon of an entry
@@ -41,10 +45,15 @@ export function readSeconds(
   if (!value) return null
   const time = DECIMAL.test(value) ? Number(value) * 1000 : Number.NaN
   if (time >= least && time <= most) return time
-  throw invalid(variable, text, `seconds such as 15 or 0.5, from ${least / 1000} to ${most / 1000}`)
+  const wanted = `seconds such as 15 or 0.5, from ${least / 1000} to ${most / 1000}`
+  throw invalid(variable, text, QUOTED.test(value) ? `${wanted}, without quotes` : wanted)
 }
 
 function readEntry(entry: string, where: string): readonly [event: string, key: string] {
+  if (QUOTED.test(entry.trim())) {
+    refuse(`${where} has a quote at its end`, 'leave quotes out: order_created:orders,toast:user_toasts')
+  }
+  if (SEMICOLON.test(entry)) refuse(`${where} has another behind a semicolon`, 'separate entries by commas')
   const colon = entry.indexOf(':')
   if (colon < 0) {
     refuse(

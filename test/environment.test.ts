@@ -32,7 +32,7 @@ describe('SSE_EVENTS', () => {
   const text = (unit: 'binary' | 'grapheme') =>
     fc
       .string({ unit, minLength: 1, maxLength: 20 })
-      .filter((name) => name.isWellFormed() && !/\p{Cc}|,/u.test(name) && name.trim() === name)
+      .filter((name) => name.isWellFormed() && !/\p{Cc}|[,;"'`]/u.test(name) && name.trim() === name)
   const blank = fc.constantFrom('', ' ', '\t ', '\n', '\r\n')
 
   it('lists event names by key: the first colon separates, and blanks around names do not count', () => {
@@ -61,7 +61,7 @@ describe('SSE_EVENTS', () => {
   })
 
   it('is a list or a coded error that names it, whatever stands there', () => {
-    const part = fc.oneof(fc.constantFrom(':', ',', ' ', 'a', 'end', 'a:b', ',,'), text('grapheme'))
+    const part = fc.oneof(fc.constantFrom(':', ',', ' ', 'a', 'end', 'a:b', ',,', ';', '"'), text('grapheme'))
     fc.assert(
       fc.property(fc.array(part, { maxLength: 8 }), (parts) => {
         const given = parts.join('')
@@ -100,12 +100,26 @@ describe('SSE_EVENTS', () => {
       ['a:', 'KEY_INVALID', 'entry 1 of SSE_EVENTS, "a:", has a key that is empty; use 1 to 200 characters'],
       ['a:b\nc', 'KEY_INVALID', 'has a key that contains a line break'],
       ['a:\ud800', 'KEY_INVALID', 'has a key that is not well-formed'],
+      [
+        '"a:b"',
+        'OPTION_INVALID',
+        'entry 1 of SSE_EVENTS, "\\"a:b\\"", has a quote at its end; leave quotes out',
+      ],
+      ["'a:b,c:d'", 'OPTION_INVALID', `entry 1 of SSE_EVENTS, "'a:b", has a quote at its end`],
+      ['a:b,c:"d"', 'OPTION_INVALID', 'entry 2 of SSE_EVENTS, "c:\\"d\\"", has a quote at its end'],
+      [
+        'a:b;c:d',
+        'OPTION_INVALID',
+        'entry 1 of SSE_EVENTS, "a:b;c:d", has another behind a semicolon; separate',
+      ],
+      ['a:b; c d : e', 'OPTION_INVALID', 'has another behind a semicolon'],
     ]
     for (const [given, code, message] of cases) {
       expect(() => list(given), given)
         .to.throw(FileSignalError, message)
         .with.property('code', code)
     }
+    for (const key of ['b;c', 'b;', 'b; :c', "b'c"]) expect(list(`a:${key}`)?.get(key), key).to.equal('a')
     const many = Array.from({ length: MOST + 1 }, (_, i) => `a:${i}`)
     expect(list(many.slice(1).join())?.size).to.equal(MOST)
     expect(() => list(many.join())).to.throw(
@@ -149,6 +163,9 @@ describe('seconds in the environment', () => {
         .to.throw(FileSignalError, 'SSE_POLL_INTERVAL is "')
         .that.includes({ code: 'OPTION_INVALID' })
         .with.property('remedy', 'use seconds such as 15 or 0.5, from 0.02 to 3600')
+    }
+    for (const text of ['"15"', "'15'", '15"']) {
+      expect(() => seconds(text), text).to.throw(FileSignalError, 'from 0.02 to 3600, without quotes.')
     }
   })
 })
@@ -334,6 +351,18 @@ describe('a stream from the environment', () => {
       await new Promise((resolve) => source.addEventListener('ready', resolve))
       await events.signal('orders')
       await events.signal('user_toasts', { text: 'Saved' })
+      const statuses = [
+        'SSE/stream/',
+        'stream/orders.sse',
+        'stream/others.sse',
+        'stream.sse?key=orders&key=others',
+      ]
+      const asked = statuses.map(async (path) => {
+        const response = await fetch(example.address + path)
+        await response.body?.cancel()
+        return response.status
+      })
+      expect(await Promise.all(asked)).to.deep.equal([200, 200, 403, 403])
       await until(() => seen.length === 2, 'both')
       expect(seen[0]).to.have.keys('type', 'timestamp').and.to.include({ type: 'order_created' })
       const { timestamp } = seen[0] as { timestamp: string }

@@ -10,7 +10,8 @@ const events = createFileSignal()
 const app = new Koa()
 
 // GET /sse/stream. Everybody may hear all that is listed, and of other keys nothing: the router has /stream/KEY.sse too.
-app.use(events.routes({ authorize: ({ path }) => path === '/sse/stream' }).routes())
+const listed = process.env.SSE_EVENTS.split(',').map((entry) => entry.replace(/^[^:]*:/, '').trim())
+app.use(events.routes({ authorize: (_ctx, keys) => keys.every((key) => listed.includes(key)) }).routes())
 
 app.use(async (ctx) => {
   if (ctx.path !== '/') return
