@@ -109,7 +109,7 @@ export const ERRORS = {
   },
   STREAM_FAILED: {
     when: 'something given to a stream threw, or the store could not be read for it (reported, not thrown)',
-    remedy: 'read the cause; the browser was told to come back',
+    remedy: 'read the cause; the message says what became of the stream',
   },
   SOURCE_FAILED: {
     when: 'a source given to streamFrom() threw, or gave what cannot be sent (reported, not thrown)',

@@ -189,6 +189,7 @@ describe('handler', () => {
       const response = await ask(failing, 'GET')
       expect([response.status, await response.text()]).to.deep.equal([500, 'Internal server error\n'])
       expect(rig.reports[0]).to.include({ code: 'STREAM_FAILED', cause: fault })
+      expect(rig.reports[0]?.message).to.include('answered 500').and.not.include('come back')
       // A coded error out of the user's own function is no fault of the browser.
       const coded = await rig.serve(
         createHandler(rig, () => {

@@ -635,6 +635,7 @@ describe('streams', () => {
       broken = false
       await until(() => client.payloads().length === 2, 'the second')
       expect(rig.reports.map(({ code }) => code)).to.deep.equal(['STREAM_FAILED'])
+      expect(rig.reports[0]?.message).to.include('new ones are told to come back')
     })
 
     it('leave nothing behind when they close while they wait to try again', async () => {

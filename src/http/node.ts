@@ -82,7 +82,12 @@ export function createAnswer<Request extends NodeRequest>(
     try {
       await handle(req, res)
     } catch (error) {
-      report(asReported(error, 'keys or authorize of a stream threw'))
+      report(
+        asReported(
+          error,
+          'keys or authorize of a stream threw, so it was answered 500, and its EventSource has given up',
+        ),
+      )
       answer(res, 500, 'Internal server error\n')
     }
   }

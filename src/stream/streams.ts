@@ -105,12 +105,15 @@ const BRIEF = 10_000
 export function createStreams(site: StreamsSite): Streams {
   const { payload, report, onStreaming = () => {} } = site
   const { poll, buffer } = site.settings
-  const outage = createOutage('the store could not be read for streams', report)
+  const outage = createOutage(
+    'the store could not be read for streams: open ones wait for it, new ones are told to come back',
+    report,
+  )
   const audience = createAudience()
   const ticker = createTicker()
   const lostWriters = createLostWriters(
     payload,
-    createOutage('a writer that is gone could not be noted', report),
+    createOutage('a writer that is gone could not be noted, and is looked for again', report),
   )
   const tailer = createTailer({
     payload,
@@ -154,7 +157,7 @@ export function createStreams(site: StreamsSite): Streams {
       onStreaming(false)
       onEmpty()
     },
-    onFault: (error) => report(asReported(error, 'a stream failed')),
+    onFault: (error) => report(asReported(error, 'a stream failed, and was given up')),
   }
 
   function drained(connection: Connection): void {
