@@ -9,7 +9,10 @@ import { silence, type Transactions } from './transaction.js'
 export interface SignalOptions {
   /** SSE event name; without one browsers get a plain message. */
   event?: string | null
-  /** Stores one row however often it is retried: the first payload of this key and dedupe key wins. */
+  /**
+   * Stores one row however often it is retried: the first payload of this key and dedupe key wins, as long as its row
+   * is kept. In a mailbox that is until a stream has taken it: a retry that comes later is delivered again.
+   */
   dedupe?: string | null
 }
 

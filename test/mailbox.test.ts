@@ -14,6 +14,7 @@ import {
   type StreamStats,
 } from 'file-signal'
 import { createHandler } from '../dist/http/node.js'
+import { createMemory } from '../dist/payload/memory.js'
 import { sqlite } from '../dist/payload/sqlite/store.js'
 import { startExample } from './setup/example.js'
 import { freshFolder } from './support/folder.js'
@@ -345,8 +346,20 @@ describe('a key as a mailbox', () => {
     expect(client.ofType('made').map(({ data }) => JSON.parse(data))).to.deep.equal([[0], [2]])
   })
 
+  it('stores one event for a dedupe key while it waits, and another once it is taken', async () => {
+    rig = createRig({ poll: 20 })
+    const order = { key: 'jobs', dedupe: 'order-7' }
+    const first = await rig.append(order, order)
+    expect(first[1]).to.equal(first[0])
+    const client = await open(await rig.handle('jobs', ONCE))
+    await until(async () => client.payloads().length === 1 && (await rows()) === 0, 'the event')
+    expect(await rig.append(order)).to.not.deep.equal(first.slice(1))
+    rig.streams.wake('local')
+    await until(() => client.payloads().length === 2, 'its repetition')
+  })
+
   it('tries an event again after its lease where beforeSend failed, and the others at once', async () => {
-    rig = createRig({ payload: memory({ lease: 300 })(site()), poll: 20 })
+    rig = createRig({ payload: createMemory(300)(site()), poll: 20 })
     const calls: number[] = []
     const beforeSend = ({ payload }: Event) => {
       calls.push(performance.now())
@@ -364,7 +377,7 @@ describe('a key as a mailbox', () => {
   })
 
   it('gives the event of a stream that does not read to another one when its lease is over, and ends that stream', async () => {
-    rig = createRig({ payload: memory({ lease: 1500 })(site()), poll: 20 })
+    rig = createRig({ payload: createMemory(1500)(site()), poll: 20 })
     const url = await rig.handle('jobs', ONCE)
     const stalled = await open(url)
     stalled.pause()
@@ -424,7 +437,7 @@ describe('a key as a mailbox', () => {
   })
 
   it('does not send what its process has held for too long, but lets another stream have it', async () => {
-    rig = createRig({ payload: memory({ lease: 200 })(site()), poll: 20 })
+    rig = createRig({ payload: createMemory(200)(site()), poll: 20 })
     let asked = 0
     const beforeSend = ({ payload }: Event) => {
       asked += 1

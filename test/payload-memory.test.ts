@@ -1,4 +1,7 @@
-import { memory } from '../dist/payload/memory.js'
+import { createMemory, memory } from '../dist/payload/memory.js'
 import { payloadContract, site } from './support/payload-contract.js'
 
-payloadContract('memory', (options, timing) => ({ factory: memory(timing), site: site(options) }))
+payloadContract('memory', (options, timing) => ({
+  factory: timing ? createMemory(timing.lease) : memory(),
+  site: site(options),
+}))

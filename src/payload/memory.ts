@@ -24,9 +24,13 @@ const LEASE = 30_000
  * Keeps events in this process: for tests, and for apps of one process that may forget at a restart.
  *
  * Obeys the same retention and the same contract as the stores, but shares nothing between processes.
- * `timing` is for tests.
  */
-export function memory({ lease = LEASE }: { lease?: number } = {}): PayloadFactory {
+export function memory(): PayloadFactory {
+  return createMemory(LEASE)
+}
+
+/** The same with another lease than that of `memory()`: tests do not wait so long. */
+export function createMemory(lease: number): PayloadFactory {
   return (site) => {
     const retention = { ...DEFAULT_RETENTION, ...site.retention }
     const epoch = randomEpoch()
