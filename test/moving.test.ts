@@ -92,7 +92,7 @@ describe('docs/moving.md', () => {
     expect(timestamp).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
     expect(Date.now() - Date.parse(timestamp)).to.be.within(0, 10_000)
     expect(toast).to.deep.equal(['toast', '"hello"'])
-    const other = await fetch(`${address}/stream/orders.sse`, { headers: { Connection: 'close' } })
+    const other = await fetch(`${address}/stream/others.sse`, { headers: { Connection: 'close' } })
     expect(other.status).to.equal(403)
   })
 
