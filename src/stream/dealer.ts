@@ -26,12 +26,12 @@ export interface Dealer extends Ticking {
 
 export interface DealerSite {
   readonly claims: Claims
-  /** It holds nothing any more; `outcome` says what became of its event. */
-  readonly onFree: (hand: Hand, outcome: Outcome) => void
+  /** It holds nothing any more; `fate` says what became of its event. */
+  readonly onFree: (hand: Hand, fate: Fate) => void
 }
 
 /** `returned`: to another stream, for this one is closing. `failed`: it waits for the end of its lease. */
-export type Outcome = 'taken' | 'returned' | 'failed'
+export type Fate = 'taken' | 'returned' | 'failed'
 
 export function createDealer({ claims, onFree }: DealerSite): Dealer {
   /** In the order of their deadlines. */
@@ -49,14 +49,14 @@ export function createDealer({ claims, onFree }: DealerSite): Dealer {
     else hand.connection.send(frame, (flushed) => settle(hand, claim, flushed ? 'taken' : 'returned'))
   }
 
-  function settle(hand: Hand, claim: Claim, outcome: Outcome): void {
+  function settle(hand: Hand, claim: Claim, fate: Fate): void {
     // The response may have gone before, and the event back.
     if (hand.claim !== claim) return
     hand.claim = null
     flushing.delete(hand)
-    if (outcome === 'taken') claims.taken(claim)
-    if (outcome === 'returned') claims.giveBack(claim)
-    onFree(hand, outcome)
+    if (fate === 'taken') claims.taken(claim)
+    if (fate === 'returned') claims.giveBack(claim)
+    onFree(hand, fate)
   }
 
   return {

@@ -1,8 +1,8 @@
-import { performance } from 'node:perf_hooks'
 import type { FileSignalError } from '../errors.js'
 import type { HookTools } from '../hook-options.js'
 import { callHook, type HookCall } from './hook-call.js'
 import { hookError } from './hydrate.js'
+import { createPace } from './pace.js'
 
 export interface LoopSite {
   /** Milliseconds from one call to the next, and those that one call may take. */
@@ -20,17 +20,14 @@ export interface LoopSite {
  * Returns how to stop it, which aborts the call that runs.
  */
 export function startLoop(hook: (tools: HookTools) => unknown, site: LoopSite): () => void {
-  const begun = performance.now()
-  let turn = 0
+  const untilNext = createPace(site.poll)
   let running = false
   let call: HookCall | null = null
   let timer: NodeJS.Timeout | null = null
   let stopped = false
 
   function due(): void {
-    const now = performance.now()
-    turn = Math.max(turn + 1, Math.floor((now - begun) / site.poll) + 1)
-    timer = setTimeout(due, begun + turn * site.poll - now)
+    timer = setTimeout(due, untilNext())
     if (running) return
     running = true
     call = callHook(

@@ -5,7 +5,7 @@ import type { Audience, Group } from './audience.js'
 import { lastBatch } from './batch.js'
 import { createClaims } from './claims.js'
 import { type Connection, LINGERING } from './connection.js'
-import { createDealer, type Hand, type Outcome } from './dealer.js'
+import { createDealer, type Fate, type Hand } from './dealer.js'
 import { type Over, overAt } from './ends.js'
 import type { Shape } from './frame.js'
 import type { Hydrator } from './hydrator.js'
@@ -129,16 +129,16 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
     } else claims.giveBack(claim)
   }
 
-  function onFree(hand: Hand, outcome: Outcome): void {
+  function onFree(hand: Hand, fate: Fate): void {
     const reader = readers.get(hand.connection)
     if (!reader) return
     const { box } = reader
     doubt(box)
-    if (outcome === 'returned') retire(hand.connection)
+    if (fate === 'returned') retire(hand.connection)
     if (reader.retired) remove(reader)
     else box.ready.add(reader)
     // Nobody has to be told of a failure, so nothing else leads to the next look.
-    if (outcome === 'failed') look(box)
+    if (fate === 'failed') look(box)
   }
 
   function onTold(): void {

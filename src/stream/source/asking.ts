@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { createPace } from '../pace.js'
 
 export interface AskingSite {
   /** The callback; its answer is awaited. */
@@ -29,9 +29,9 @@ export interface Asking {
  * awaited are left out. A callback that hangs is asked again when it has answered after all.
  */
 export function createAsking(site: AskingSite): Asking {
-  const began = performance.now()
+  const untilNext = createPace(site.every)
   let controller = new AbortController()
-  let turn = 0
+  let isFirst = true
   let timer: NodeJS.Timeout | undefined
   let limit: NodeJS.Timeout | undefined
   let over = false
@@ -39,7 +39,8 @@ export function createAsking(site: AskingSite): Asking {
   async function ask(): Promise<void> {
     const own = controller
     const isAwaited = () => !over && own === controller
-    const patience = site.timeouts[turn === 0 ? 0 : 1]
+    const patience = site.timeouts[isFirst ? 0 : 1]
+    isFirst = false
     limit = setTimeout(giveUp, patience, patience)
     try {
       const answer = await site.ask(own.signal)
@@ -49,7 +50,7 @@ export function createAsking(site: AskingSite): Asking {
       if (isAwaited()) site.onFailure(error)
     }
     clearTimeout(limit)
-    if (!over) timer = setTimeout(ask, untilNextTurn())
+    if (!over) timer = setTimeout(ask, untilNext())
   }
 
   /** Its late answer is not wanted, and later turns get a signal of their own. */
@@ -58,13 +59,6 @@ export function createAsking(site: AskingSite): Asking {
     controller = new AbortController()
     hung.abort()
     site.onTimeout(patience)
-  }
-
-  /** A timer may fire a little early: the turn it fires for counts all the same. */
-  function untilNextTurn(): number {
-    const elapsed = performance.now() - began
-    turn = Math.max(turn, Math.floor(elapsed / site.every)) + 1
-    return turn * site.every - elapsed
   }
 
   function end(): void {
