@@ -1,5 +1,8 @@
-import { setImmediate as immediate } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createFileSignal } from 'file-signal'
+
+/** Milliseconds that the shared hook takes, as a query of a database does. */
+const QUERY = 5
 
 /** file-signal with its defaults, behind the same few calls as the bare design. */
 export function openFileSignal(folder) {
@@ -13,7 +16,7 @@ export function openFileSignal(folder) {
   let calls = 0
   const beforeSend = async ({ payload }) => {
     calls += 1
-    await immediate()
+    await sleep(QUERY)
     return payload
   }
   const hydrated = events.handler(keyOf, { beforeSend, hydrate: 'once' })

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import net from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai'
 import Koa from 'koa'
 import type { Event } from '../dist/event.js'
@@ -178,6 +178,54 @@ describe("hydrate: 'once'", () => {
       expect(signals.map(({ aborted }) => aborted)).to.deep.equal([left === 0])
     }
     expect(rig.reports).to.deep.equal([])
+  })
+
+  it('asks for sixteen events at a time, sends them in order, and ends all of it when the last one has left', async () => {
+    const answers: ((answer: unknown) => void)[] = []
+    const signals: AbortSignal[] = []
+    const url = await rig.handle('a', {
+      hydrate: 'once',
+      beforeSend: ({ payload }, _, { signal }) => {
+        expect(payload).to.equal(answers.length)
+        signals.push(signal)
+        return new Promise((resolve) => {
+          answers.push(resolve)
+        })
+      },
+    })
+    const [one, two] = [await open(url), await open(url)]
+    await rig.append(...Array.from({ length: 40 }, (_, i) => ({ key: 'a', payload: String(i) })))
+    await rig.put('a', 40)
+    await until(() => answers.length === 16, 'sixteen calls')
+    for (const i of [2, 1, 15]) answers[i]?.(`fresh ${i}`)
+    await turn()
+    expect([answers.length, one.payloads(), two.payloads()]).to.deep.equal([16, [], []])
+    answers[0]?.('fresh 0')
+    for (const client of [one, two]) {
+      await arrived(client, 3)
+      expect(client.payloads()).to.deep.equal(['fresh 0', 'fresh 1', 'fresh 2'])
+    }
+    expect(answers).to.have.length(19)
+    one.close()
+    await until(() => rig.streams.stats().streams === 1, 'the leave')
+    expect(signals.some(({ aborted }) => aborted)).to.equal(false)
+    two.close()
+    await until(() => rig.streams.stats().streams === 0, 'the other leave')
+    const answered = [0, 1, 2, 15]
+    expect(signals.map(({ aborted }) => aborted)).to.deep.equal(signals.map((_, i) => !answered.includes(i)))
+    expect([answers.length, rig.reports]).to.deep.equal([19, []])
+  })
+
+  it('gives each of the calls that it asks ahead its own time', async () => {
+    const beforeSend = ({ payload }: Event) => (payload === 3 ? sleep(20, 3) : new Promise(() => {}))
+    const client = await open(await rig.handle('a', { beforeSend, hydrate: 'once', hookTimeout: 400 }))
+    const began = performance.now()
+    await rig.append(...[0, 1, 2].map((i) => ({ key: 'a', payload: String(i) })))
+    await rig.put('a', 3)
+    await arrived(client, 1)
+    // One after another they would take three times this.
+    expect(performance.now() - began).to.be.within(390, 1000)
+    expect(rig.reports.map(({ code }) => code)).to.deep.equal(Array(3).fill('HOOK_TIMEOUT'))
   })
 
   for (const hydrate of ['each', 'once'] as const) {

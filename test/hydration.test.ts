@@ -315,6 +315,34 @@ describe('beforeSend', () => {
       await until(() => rig.streams.stats().live === 2, 'both live')
     })
 
+    for (const [how, answer] of Object.entries({
+      'at once': (payload: unknown) => payload,
+      'with promises that are kept': async (payload: unknown) => payload,
+    })) {
+      it(`where it has much to do and answers ${how}: others have their turn between two events`, async () => {
+        let calls = 0
+        const beforeSend = ({ payload }: Event) => {
+          calls += 1
+          const until = performance.now() + 1
+          while (performance.now() < until);
+          return answer(payload)
+        }
+        const [busy, other] = [
+          await open(await rig.handle('a', { beforeSend })),
+          await open(await rig.handle('b')),
+        ]
+        const many = Array.from({ length: 300 }, (_, i) => ({ key: 'a', payload: String(i) }))
+        await rig.append(...many)
+        await rig.put('a', 300)
+        await until(() => calls > 0, 'the hook')
+        await rig.put('b', 1)
+        await arrived(other, 1)
+        expect(calls).to.be.below(301)
+        await arrived(busy, 301)
+        expect(busy.payloads()).to.deep.equal(Array.from({ length: 301 }, (_, i) => i))
+      })
+    }
+
     it('where the client does not read: it is not called meanwhile', async () => {
       let calls = 0
       const beforeSend = async ({ payload }: Event) => {

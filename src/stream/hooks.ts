@@ -10,6 +10,7 @@ import type { Pacer } from './pacer.js'
 import type { SharedHook, SharedHydrations } from './shared-hydration.js'
 import type { Sink } from './sink.js'
 import type { Ticker } from './ticker.js'
+import type { Turns } from './turns.js'
 
 /** The user's functions for one stream, bound to its request. Times in milliseconds. */
 export interface Hooks {
@@ -39,6 +40,7 @@ export interface RunningHooks {
 export interface HooksSite {
   readonly shared: SharedHydrations
   readonly pacer: Pacer
+  readonly turns: Turns
   readonly shape: Shape
   readonly keys: readonly string[]
   readonly buffer: number

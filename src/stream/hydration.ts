@@ -7,6 +7,7 @@ import type { HydratedFrame, Hydrator } from './hydrator.js'
 import type { Pacer } from './pacer.js'
 import type { Sink } from './sink.js'
 import type { Ticking } from './ticker.js'
+import type { Turns } from './turns.js'
 
 /** A sink that stands before a connection, and lets a hook decide what each event looks like. */
 export interface HydratingSink extends Sink, Ticking {
@@ -23,11 +24,19 @@ export interface HydratingSink extends Sink, Ticking {
 
 export interface HydrationSite {
   readonly pacer: Pacer
+  readonly turns: Turns
   readonly shape: Shape
   /** Bytes of payload that may wait for the hook before a live subscription falls behind. */
   readonly buffer: number
   /** Nothing waits any more, neither for the hook nor for the socket. */
   readonly onDrain: () => void
+}
+
+/** A row that its hook was asked for; `frame` is null until it has answered. */
+interface Asked {
+  readonly row: Row
+  readonly epoch: string
+  frame: HydratedFrame | null
 }
 
 /** Events that may wait for the hook before a live subscription falls behind. */
@@ -57,17 +66,18 @@ export function createHydration(
   let next = 0
   let rows = 0
   let bytes = 0
+  /** In order: what is answered waits for what stands before it. */
+  const asked: Asked[] = []
   /** Frames to be written in one piece. */
   let frames: Buffer[] = []
   let collected = 0
   /** Where the client does not stand yet. */
   let skipped: Cursor | null = null
-  let asking = false
   let running = false
   let writable = true
   let closed = false
 
-  const isEmpty = () => waiting.length === 0 && !asking && frames.length === 0
+  const isEmpty = () => waiting.length === 0 && asked.length === 0 && frames.length === 0
   const isIdle = () => isEmpty() && writable && !closed
 
   /** `write` sends what is ready by then; without it that is left to the pacer. */
@@ -75,7 +85,18 @@ export function createHydration(
     if (running || closed) return
     running = true
     try {
-      while (waiting.length > 0 && !asking && writable && !closed) step()
+      while (writable && !closed) {
+        const [first] = asked
+        if (first?.frame) {
+          asked.shift()
+          collect(first.frame, first)
+        } else if (!canStep()) break
+        else if (site.turns.hasTime()) step()
+        else {
+          site.turns.later(runAndWrite)
+          break
+        }
+      }
       if (write) flush()
     } catch (error) {
       connection.fail(error)
@@ -87,6 +108,11 @@ export function createHydration(
   }
 
   const runAndWrite = () => run(true)
+
+  function canStep(): boolean {
+    if (waiting.length === 0 || asked.length >= hydrator.ahead) return false
+    return asked.length === 0 || typeof waiting[0] !== 'function'
+  }
 
   function step(): void {
     const [first] = waiting
@@ -107,14 +133,20 @@ export function createHydration(
     next += 1
     rows -= 1
     bytes -= row.payload.length
-    asking = true
-    if (row.kind === 'end') take(Buffer.from(encodeFrame(row, batch.epoch, site.shape)), row, batch.epoch)
-    else hydrator.ask(row, batch.epoch, (frame) => take(frame, row, batch.epoch))
+    const own: Asked = { row, epoch: batch.epoch, frame: null }
+    asked.push(own)
+    const take = (frame: HydratedFrame) => {
+      own.frame = frame
+      if (running || own !== asked[0]) return
+      // What was waited for does not wait for what comes next: that is asked for while this is written.
+      site.pacer.request(runAndWrite)
+      run(false)
+    }
+    if (row.kind === 'end') take(Buffer.from(encodeFrame(row, batch.epoch, site.shape)))
+    else hydrator.ask(row, batch.epoch, take)
   }
 
-  function take(frame: HydratedFrame, row: Row, epoch: string): void {
-    if (closed) return
-    asking = false
+  function collect(frame: HydratedFrame, { row, epoch }: Asked): void {
     if (typeof frame === 'string') skipped = { epoch, n: row.n }
     else {
       skipped = null
@@ -122,10 +154,6 @@ export function createHydration(
       collected += frame.length
     }
     if (collected >= PIECE) flush()
-    if (running) return
-    // What was waited for does not wait for what comes next: that is asked for while this is written.
-    site.pacer.request(runAndWrite)
-    run(false)
   }
 
   function flush(): void {
@@ -183,8 +211,10 @@ export function createHydration(
     close: () => {
       closed = true
       waiting.length = 0
+      asked.length = 0
       frames = []
       site.pacer.cancel(runAndWrite)
+      site.turns.cancel(runAndWrite)
       hydrator.cancel()
     },
   }

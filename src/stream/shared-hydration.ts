@@ -25,6 +25,12 @@ export interface SharedHydrations {
  */
 const KEPT = 1000
 
+/**
+ * Events that a stream asks for at a time: asked one after another, a query of 10 ms could not keep up with a hundred
+ * events a second, however few of its answers each stream waits for.
+ */
+const AHEAD = 16
+
 /** Of one hook; the oldest answers go first. Two pages of the tailer's rows, or 8 MiB of them. */
 const MOST_ANSWERS = 2000
 const MOST_BYTES = 8 * 1024 * 1024
@@ -83,18 +89,26 @@ export function createSharedHydrations(): SharedHydrations {
 
   return {
     hydrator: (hook, shape, site) => {
-      let leave = () => {}
+      const leaves = new Set<() => void>()
       return {
+        ahead: AHEAD,
         ask: (row, epoch, onFrame) => {
           const memory = memoryOf(hook)
           const answer = answerFor(memory, hook, row, epoch, site)
-          const give = () => onFrame(shapedFrame(answer, shape))
-          if (answer.hydrated) return give()
+          if (answer.hydrated) return onFrame(shapedFrame(answer, shape))
+          const give = () => {
+            leaves.delete(leave)
+            onFrame(shapedFrame(answer, shape))
+          }
+          const leave = () => abandon(memory, answer, give)
           answer.waiters.add(give)
-          leave = () => abandon(memory, answer, give)
+          leaves.add(leave)
         },
         join: (frames) => join(memoryOf(hook), frames),
-        cancel: () => leave(),
+        cancel: () => {
+          for (const leave of leaves) leave()
+          leaves.clear()
+        },
       }
     },
     close: () => {

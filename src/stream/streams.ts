@@ -23,6 +23,7 @@ import { createSubscribers, type SubscribeOptions, type Subscriber } from './sub
 import { createSubscriptions, type Subscription } from './subscription.js'
 import { createTailer } from './tailer.js'
 import { createTicker } from './ticker.js'
+import { createTurns } from './turns.js'
 
 /** What streams are built on. The engines are asked for when they are first needed. */
 export interface StreamsSite {
@@ -135,6 +136,7 @@ export function createStreams(site: StreamsSite): Streams {
   const hooked = new Map<Connection, RunningHooks>()
   const shared = createSharedHydrations()
   const pacer = createPacer()
+  const turns = createTurns()
   let closing: Promise<void> | null = null
   let onEmpty = () => {}
   let handedOverAt = Number.NEGATIVE_INFINITY
@@ -272,6 +274,7 @@ export function createStreams(site: StreamsSite): Streams {
     const running = createHooks(connection, hooks, {
       shared,
       pacer,
+      turns,
       shape: audience.intern(shapeOf(request)),
       keys: request.keys,
       buffer,
