@@ -1,24 +1,23 @@
 import { performance } from 'node:perf_hooks'
 import type { FileSignalError } from '../errors.js'
-import { type Cursor, formatId } from '../event.js'
-import type { Settings, StreamPlan, StreamSettings } from '../options.js'
+import type { Settings, StreamSettings } from '../options.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import type { SignalEngine, WakeKind } from '../signal/engine.js'
 import { createAudience } from './audience.js'
 import { lastBatch } from './batch.js'
 import { type Connection, type ConnectionSite, createConnection } from './connection.js'
 import { dispatch } from './dispatch.js'
-import type { Shape } from './frame.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks.js'
 import { createLostWriters } from './lost-writers.js'
 import { createMailboxes } from './mailboxes.js'
-import { createNaming } from './naming.js'
 import { asReported, createOutage } from './outage.js'
 import { isPipelined, type Outgoing } from './outgoing.js'
 import { createPacer } from './pacer.js'
+import { type StreamRequest, shapeOf } from './request.js'
 import { createSharedHydrations } from './shared-hydration.js'
 import { createShortConnection } from './short.js'
 import { findStart, type Start } from './start.js'
+import { countStreams, type StreamStats } from './stats.js'
 import { createSubscribers, type SubscribeOptions, type Subscriber } from './subscribe.js'
 import { createSubscriptions, type Subscription } from './subscription.js'
 import { createTailer } from './tailer.js'
@@ -35,47 +34,12 @@ export interface StreamsSite {
   readonly report: (error: FileSignalError) => void
 }
 
-/** One stream to open: validated keys without duplicates, and the client's Last-Event-ID or null. */
-export interface StreamRequest {
-  readonly response: Outgoing
-  readonly keys: readonly string[]
-  readonly lastEventId: string | null
-  /** Event names by key, which beat those of the rows. */
-  readonly listed?: ReadonlyMap<string, string> | null
-  /** What is called while the stream is open; null for nothing. */
-  readonly hooks: Hooks | null
-  /** True for an answer that ends with the first news. */
-  readonly short: boolean
-  readonly plan: Pick<
-    StreamPlan<never>,
-    'event' | 'eventFromPayload' | 'replay' | 'deliver' | 'heartbeat' | 'duration' | 'retry'
-  >
-}
-
 /** What feeds a response from elsewhere than the store. */
 export interface Feed {
   /** The socket takes more again. */
   drained(): void
   /** The response has ended, or its client has gone. May be told twice. */
   left(): void
-}
-
-/** What `stats()` tells of the streams of this instance. */
-export interface StreamStats {
-  /** Open responses and subscribers. */
-  readonly streams: number
-  readonly live: number
-  readonly behind: number
-  /** Keys that somebody listens to. */
-  readonly keys: number
-  /** Where the one reader stands, as an id; null while nobody listens. */
-  readonly cursor: string | null
-  /** Wake-ups since the start, by kind. */
-  readonly wakes: Readonly<Record<WakeKind, number>>
-  /** How wake-ups arrive now; null while nobody listens. */
-  readonly mode: 'watch' | 'poll' | null
-  /** Bytes that wait in sockets. */
-  readonly waiting: number
 }
 
 /** Every open stream and subscriber of one instance, and the one reader that feeds them. */
@@ -314,42 +278,16 @@ export function createStreams(site: StreamsSite): Streams {
     await tailer.close()
   }
 
-  function stats(): StreamStats {
-    let live = mailboxes.size
-    for (const group of audience.groups()) live += group.live.size
-    let waiting = 0
-    for (const connection of connections.keys()) waiting += connection.waiting()
-    return {
-      streams: connections.size + subscribers.size,
-      live,
-      behind: audience.members - live,
-      keys: audience.keys,
-      cursor: tailer.cursor && idOf(tailer.cursor),
-      wakes: { ...tailer.wakes },
-      mode: tailer.mode,
-      waiting,
-    }
-  }
-
   return {
     open,
     accept,
     subscribe: subscribers.open,
     wake: tailer.wake,
-    stats,
+    stats: () => countStreams({ connections, subscribers, mailboxes, audience, tailer }),
     handOver,
     close: () => {
       closing ??= shutdown()
       return closing
     },
   }
-}
-
-function shapeOf({ plan, keys, listed }: StreamRequest): Shape {
-  const naming = createNaming(listed, plan.eventFromPayload)
-  return { defaultEvent: plan.event, keyed: keys.length > 1, naming }
-}
-
-function idOf(cursor: Cursor): string {
-  return formatId(cursor.epoch, cursor.n)
 }

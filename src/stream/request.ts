@@ -1,0 +1,28 @@
+import type { StreamPlan } from '../options.js'
+import type { Shape } from './frame.js'
+import type { Hooks } from './hooks.js'
+import { createNaming } from './naming.js'
+import type { Outgoing } from './outgoing.js'
+
+/** One stream to open: validated keys without duplicates, and the client's Last-Event-ID or null. */
+export interface StreamRequest {
+  readonly response: Outgoing
+  readonly keys: readonly string[]
+  readonly lastEventId: string | null
+  /** Event names by key, which beat those of the rows. */
+  readonly listed?: ReadonlyMap<string, string> | null
+  /** What is called while the stream is open; null for nothing. */
+  readonly hooks: Hooks | null
+  /** True for an answer that ends with the first news. */
+  readonly short: boolean
+  readonly plan: Pick<
+    StreamPlan<never>,
+    'event' | 'eventFromPayload' | 'replay' | 'deliver' | 'heartbeat' | 'duration' | 'retry'
+  >
+}
+
+/** What frames look like for a request. */
+export function shapeOf({ plan, keys, listed }: StreamRequest): Shape {
+  const naming = createNaming(listed, plan.eventFromPayload)
+  return { defaultEvent: plan.event, keyed: keys.length > 1, naming }
+}
