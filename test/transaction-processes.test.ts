@@ -1,11 +1,14 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { startExample } from './setup/example.js'
+import { needProgram } from './setup/program.js'
 import { type Child, start } from './support/child.js'
 import { freshFolder } from './support/folder.js'
 import { createShop } from './support/shop.js'
 import { stream } from './support/sse.js'
-import { until } from './support/wait.js'
+import { calm, until } from './support/wait.js'
 
 describe('transactions over the lives of processes', () => {
   let waiting: Child
@@ -29,6 +32,31 @@ describe('transactions over the lives of processes', () => {
       await child.stop('SIGKILL')
       expect(rows('file_signal_events')).to.equal(rows('orders'))
     }
+    await shop.close()
+  })
+
+  it('are done in a shell as docs/transactions.md says, all or nothing', async function () {
+    needProgram(this, 'sqlite3', 'sqlite3')
+    const page = readFileSync(new URL('../docs/transactions.md', import.meta.url), 'utf8')
+    const [, text = ''] = /^```sh\n([\s\S]*?)^```/m.exec(page) ?? []
+    const script = text.replace('data/shop.sqlite', 'shop.sqlite')
+    const shop = createShop()
+    const events = shop.events({ poll: '1h' })
+    const heard: unknown[] = []
+    const subscriber = events.subscribe('orders')
+    const listening = (async () => {
+      for await (const event of subscriber) heard.push(event.payload)
+    })()
+    const sh = () => spawnSync('sh', ['-ec', script], { cwd: shop.root, encoding: 'utf8' })
+    await calm(async () => JSON.stringify((await events.stats()).streams))
+    expect(sh()).to.include({ stderr: '', status: 0 })
+    await until(() => heard.length > 0, 'the order', 1500)
+    expect(heard).to.deep.equal([{ id: 1 }])
+    shop.db.exec("CREATE TRIGGER no BEFORE INSERT ON file_signal_events BEGIN SELECT raise(ABORT, 'no'); END")
+    expect(sh().status).to.not.equal(0)
+    expect(shop.orders()).to.equal(1)
+    await subscriber.return()
+    await listening
     await shop.close()
   })
 

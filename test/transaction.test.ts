@@ -14,7 +14,7 @@ import type { RawDatabase } from './support/raw-database.js'
 import { createShop, type Shop } from './support/shop.js'
 import { skip } from './support/skip.js'
 import { stream } from './support/sse.js'
-import { until } from './support/wait.js'
+import { calm, until } from './support/wait.js'
 import { startWeb } from './support/web.js'
 
 describe("publishing in the application's own transaction", () => {
@@ -479,15 +479,6 @@ describe("publishing in the application's own transaction", () => {
 
 function wakesOf({ streams }: FileSignalStats): unknown {
   return streams.wakes
-}
-
-/** Waits until nothing is counted for a while: watchers look again some time after they begin. */
-async function calm(count: () => Promise<string>): Promise<void> {
-  await until(async () => {
-    const before = await count()
-    await pause(250)
-    return before === (await count())
-  }, 'calm')
 }
 
 describe('a transaction without a database of the application', () => {

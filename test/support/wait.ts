@@ -27,3 +27,12 @@ export async function until<T>(
     await sleep(5)
   }
 }
+
+/** Waits until nothing is counted for a while: watchers look again some time after they begin. */
+export async function calm(count: () => Promise<string>): Promise<void> {
+  await until(async () => {
+    const before = await count()
+    await sleep(250)
+    return before === (await count())
+  }, 'calm')
+}
