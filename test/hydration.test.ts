@@ -267,6 +267,38 @@ describe('beforeSend', () => {
       })
     }
 
+    it('again and again is reported one by one ten times, and then once a second, with the number', async () => {
+      const fail = (name: string) => () => {
+        throw new Error(`${name} is away`)
+      }
+      const urls = [
+        await rig.handle(['a', 'b'], { beforeSend: fail('database') }),
+        await rig.handle('b', { beforeSend: fail('disk') }),
+      ]
+      for (const url of urls) for (let i = 0; i < 3; i += 1) await open(url)
+      const rows = Array.from({ length: 1003 }, (_, i) => ({ key: i < 1000 ? 'a' : 'b', payload: '1' }))
+      await rig.append(...rows)
+      rig.streams.wake('watch')
+      const of = (what: string) => rig.reports.filter(({ message }) => message.includes(what))
+      await until(() => of('within a second').length > 0, 'the sum')
+      const [sum] = of('within a second')
+      expect([of('(database is away)').length, of('(disk is away)').length]).to.deep.equal([10, 9])
+      expect(sum?.message).to.match(
+        /^HOOK_FAILED: beforeSend failed 2,999 more times within a second; read the cause/,
+      )
+      expect(sum?.cause).to.be.instanceOf(FileSignalError).with.property('code', 'HOOK_FAILED')
+    })
+
+    it('is told of before the instance has closed, however often it was', async () => {
+      const onLoop = () => Promise.reject(new Error('no database'))
+      const url = await rig.handle('a', { onLoop, poll: '1m' })
+      for (let i = 0; i < 12; i += 1) await open(url)
+      await until(() => rig.reports.length === 10, 'ten reports')
+      await rig.streams.close()
+      expect(rig.reports).to.have.length(11)
+      expect(rig.reports[10]?.message).to.include('onLoop failed 2 more times within a second')
+    })
+
     it('to answer in time is reported, and its answer ignored; the stream goes on and heartbeats do', async () => {
       const gate = createGate()
       const signals: AbortSignal[] = []

@@ -13,9 +13,10 @@ import type { Hooks } from '../stream/hooks.js'
 export function bindHooks<Context>(plan: HookPlan<Context> | null, contextOf: () => Context): Hooks | null {
   if (!plan) return null
   const { each, once, onLoop, poll, timeout } = plan
-  if (!each && !onLoop) return { each, once, onLoop, poll, timeout }
+  if (!each && !onLoop) return { given: plan, each, once, onLoop, poll, timeout }
   const context = contextOf()
   return {
+    given: plan,
     each: each && AsyncResource.bind((event, tools) => adopt(each(event, context, tools))),
     once,
     onLoop: onLoop && ((tools) => onLoop(context, tools)),

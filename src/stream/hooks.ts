@@ -1,7 +1,8 @@
-import { type FileSignalError, quote } from '../errors.js'
-import type { HookTools } from '../hook-options.js'
+import { quote } from '../errors.js'
+import type { HookPlan, HookTools } from '../hook-options.js'
 import type { Connection } from './connection.js'
 import type { Shape } from './frame.js'
+import type { HookFaults } from './hook-faults.js'
 import type { Hook } from './hydrate.js'
 import { createHydration, type HydratingSink } from './hydration.js'
 import { createOwnHydrator, type Hydrator } from './hydrator.js'
@@ -14,6 +15,8 @@ import type { Turns } from './turns.js'
 
 /** The user's functions for one stream, bound to its request. Times in milliseconds. */
 export interface Hooks {
+  /** The functions as they were given, known by which is which. */
+  readonly given: Pick<HookPlan<never>, 'each' | 'onLoop'>
   readonly each: Hook | null
   readonly once: SharedHook | null
   readonly onLoop: ((tools: HookTools) => unknown) | null
@@ -47,13 +50,13 @@ export interface HooksSite {
   /** Tells the sink now and then what time has brought; null for a response that says all at its end. */
   readonly ticker: Ticker | null
   readonly onDrain: () => void
-  readonly report: (error: FileSignalError) => void
+  readonly faults: HookFaults
 }
 
 /** Puts the hooks of one stream before its connection. */
 export function createHooks(connection: Connection, hooks: Hooks, site: HooksSite): RunningHooks {
-  const { onLoop, poll, timeout } = hooks
-  const { ticker, report } = site
+  const { given, onLoop, poll, timeout } = hooks
+  const { ticker, faults } = site
   const hydrator = createHydrator(hooks, site)
   const sink: HydratingSink | null = hydrator && createHydration(connection, hydrator, site)
   let stopLoop = () => {}
@@ -64,6 +67,7 @@ export function createHooks(connection: Connection, hooks: Hooks, site: HooksSit
     start: () => {
       if (sink) ticker?.add(sink)
       if (!onLoop) return
+      const report = faults.of(given.onLoop ?? onLoop, 'onLoop')
       const place = `on a stream of ${quote(site.keys.join(', '))}`
       stopLoop = startLoop(onLoop, { poll, limit: timeout, place, report })
       // What it did first may have ended the stream.
@@ -80,8 +84,9 @@ export function createHooks(connection: Connection, hooks: Hooks, site: HooksSit
   }
 }
 
-function createHydrator({ each, once, timeout }: Hooks, site: HooksSite): Hydrator | null {
-  const { shape, shared, report } = site
-  if (once) return shared.hydrator(once, shape, { limit: timeout, report })
-  return each && createOwnHydrator(each, shape, { limit: timeout, report })
+function createHydrator({ given, each, once, timeout }: Hooks, site: HooksSite): Hydrator | null {
+  const { shape, shared, faults } = site
+  const siteOf = (hook: object) => ({ limit: timeout, report: faults.of(hook, 'beforeSend') })
+  if (once) return shared.hydrator(once, shape, siteOf(once))
+  return each && createOwnHydrator(each, shape, siteOf(given.each ?? each))
 }

@@ -7,6 +7,7 @@ import { createAudience } from './audience.js'
 import { lastBatch } from './batch.js'
 import { type Connection, type ConnectionSite, createConnection } from './connection.js'
 import { dispatch } from './dispatch.js'
+import { createHookFaults } from './hook-faults.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks.js'
 import { createLostWriters } from './lost-writers.js'
 import { createMailboxes } from './mailboxes.js'
@@ -101,6 +102,7 @@ export function createStreams(site: StreamsSite): Streams {
   const shared = createSharedHydrations()
   const pacer = createPacer()
   const turns = createTurns()
+  const faults = createHookFaults(report)
   let closing: Promise<void> | null = null
   let onEmpty = () => {}
   let handedOverAt = Number.NEGATIVE_INFINITY
@@ -244,7 +246,7 @@ export function createStreams(site: StreamsSite): Streams {
       buffer,
       ticker: request.short ? null : ticker,
       onDrain: () => drained(connection),
-      report,
+      faults,
     })
     hooked.set(connection, running)
     running.start()
@@ -274,6 +276,7 @@ export function createStreams(site: StreamsSite): Streams {
     if (connections.size > 0) await emptied
     shared.close()
     await mailboxes.close()
+    faults.close()
     pacer.close()
     await tailer.close()
   }
