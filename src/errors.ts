@@ -17,8 +17,8 @@ export const ERRORS = {
     remedy: 'use 1 to 200 characters without control characters, for example an order number',
   },
   PAYLOAD_INVALID: {
-    when: 'a payload has no JSON form: undefined, a function, a symbol, a BigInt, NaN or a cycle',
-    remedy: 'pass a value that JSON.stringify keeps whole; signal(key) without a payload stores null',
+    when: 'a payload has no JSON form: undefined, a function, a symbol, a BigInt, a Promise, NaN or a cycle',
+    remedy: 'pass a value that JSON.stringify keeps whole, null where there is nothing to say',
   },
   PAYLOAD_TOO_LARGE: {
     when: 'a payload is larger, as JSON, than payloadLimit',

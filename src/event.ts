@@ -74,7 +74,7 @@ export function checkDedupe(dedupe: unknown): string | null {
 /**
  * Turns a payload into its JSON text.
  *
- * Throws PAYLOAD_INVALID for what JSON would drop or change without a word, naming the place, and
+ * Throws PAYLOAD_INVALID for what JSON would drop or change without a word, naming the place, also for promises, and
  * PAYLOAD_TOO_LARGE above `limit` bytes. A property that is undefined counts as absent, as in JSON.
  */
 export function encodePayload(payload: unknown, limit: number): string {
@@ -88,12 +88,16 @@ export function encodePayload(payload: unknown, limit: number): string {
     throw new FileSignalError('PAYLOAD_INVALID', `payload has no JSON form (${why})`, { cause })
   }
   if (fault || text === undefined) {
-    throw new FileSignalError('PAYLOAD_INVALID', `payload${fault ?? ' has no JSON form'}`)
+    const remedy = fault?.endsWith(A_PROMISE) ? { remedy: 'await it first' } : {}
+    throw new FileSignalError('PAYLOAD_INVALID', `payload${fault ?? ' has no JSON form'}`, remedy)
   }
   // A UTF-16 unit takes 1 to 3 bytes, so most payloads need no count.
   if (text.length * 3 > limit && Buffer.byteLength(text) > limit) {
     const size = Buffer.byteLength(text)
-    throw new FileSignalError('PAYLOAD_TOO_LARGE', `payload is ${size} bytes as JSON, the limit is ${limit}`)
+    // Hooks and sources have no other limit, and nobody can raise this one.
+    const remedy = limit < PAYLOAD_CAP ? {} : { remedy: 'send an id and let the browser fetch the rest' }
+    const what = `payload is ${size} bytes as JSON, the limit is ${limit}`
+    throw new FileSignalError('PAYLOAD_TOO_LARGE', what, remedy)
   }
   return text
 }
@@ -142,6 +146,8 @@ function nameFault(name: unknown): string | null {
   return name.isWellFormed() ? null : 'is not well-formed Unicode'
 }
 
+const A_PROMISE = ' is a Promise'
+
 /** What JSON would change, as the end of a sentence that begins with "payload": `.items[3] is NaN`. */
 function payloadFault(value: unknown): string | null {
   switch (typeof value) {
@@ -153,7 +159,8 @@ function payloadFault(value: unknown): string | null {
     case 'symbol':
       return ` is a ${typeof value}`
     case 'object':
-      return value === null || hasOwnJson(value) ? null : partsFault(value)
+      if (value === null || hasMethod(value, 'toJSON')) return null
+      return hasMethod(value, 'then') ? A_PROMISE : partsFault(value)
     default:
       return null
   }
@@ -175,6 +182,6 @@ function partsFault(value: object): string | null {
   return null
 }
 
-function hasOwnJson(value: object): boolean {
-  return 'toJSON' in value && typeof value.toJSON === 'function'
+function hasMethod(value: object, name: 'toJSON' | 'then'): boolean {
+  return name in value && typeof (value as Record<string, unknown>)[name] === 'function'
 }

@@ -239,6 +239,7 @@ describe('beforeSend', () => {
       rejects: () => Promise.reject(new Error('no such report')),
       'rejects with a text': () => Promise.reject('no such report'),
       'gives what is no JSON': () => ({ total: Number.NaN }),
+      'gives an envelope around a Promise': () => ({ event: 'toast', data: { total: Promise.resolve(1) } }),
       'gives an envelope without data': () => ({ event: 'toast', data: undefined }),
       'gives a reserved name': () => ({ event: 'reset', data: 1 }),
       'gives a name that is none': () => ({ event: 'a\nb', data: 1 }),
@@ -264,6 +265,22 @@ describe('beforeSend', () => {
         expect(codes()).to.deep.equal(['HOOK_FAILED'])
         expect(rig.reports[0]?.message).to.include(`beforeSend failed at event ${ids[1]} of key "a"`)
         expect(rig.reports[0]?.cause).not.to.equal(undefined)
+      })
+    }
+
+    for (const [advice, given] of [
+      ['payload.total is a Promise; await it first.', { total: Promise.resolve(1) }],
+      ['the limit is 1048576; send an id and let the browser fetch the rest.', 'x'.repeat(1024 * 1024)],
+      [
+        'is NaN; pass a value that JSON.stringify keeps whole, null where there is nothing to say.',
+        Number.NaN,
+      ],
+    ] as const) {
+      it(`is advised of what can be done there: ${advice}`, async () => {
+        await open(await rig.handle('a', { beforeSend: () => given }))
+        await rig.put('a', 1)
+        await until(() => rig.reports.length > 0, 'the report')
+        expect(rig.reports[0]?.message).to.include(`${advice})`)
       })
     }
 

@@ -71,6 +71,10 @@ describe('publishing', () => {
     ['a hole in an array', 'PAYLOAD_INVALID', ['a', [1, undefined]]],
     ['NaN', 'PAYLOAD_INVALID', ['a', { price: Number.NaN }]],
     ['a cycle', 'PAYLOAD_INVALID', ['a', cycle]],
+    ['a Promise', 'PAYLOAD_INVALID', ['a', Promise.resolve(1)]],
+    ['a Promise deep inside', 'PAYLOAD_INVALID', ['a', { rows: [Promise.resolve(1)] }]],
+    // biome-ignore lint/suspicious/noThenProperty: as query builders have it
+    ['a query that nobody has awaited', 'PAYLOAD_INVALID', ['a', Object.create({ then: () => {} })]],
     ['a payload above the limit', 'PAYLOAD_TOO_LARGE', ['a', 'x'.repeat(64 * 1024)]],
     ['a payload above the limit in bytes only', 'PAYLOAD_TOO_LARGE', ['a', '€'.repeat(22_000)]],
   ]
@@ -85,6 +89,9 @@ describe('publishing', () => {
   it('says where in a payload the fault is', async () => {
     const { message } = await failure(events.signal('a', { items: [1, { price: Number.NaN }] }))
     expect(message).to.include('payload.items[1].price is NaN')
+    expect((await failure(events.signal('a', { data: Promise.resolve(1) }))).message).to.equal(
+      'PAYLOAD_INVALID: payload.data is a Promise; await it first.',
+    )
   })
 
   it('shows a bad key on one line, cut', async () => {
