@@ -132,7 +132,7 @@ export const ERRORS = {
   HOOK_TIMEOUT: {
     when: 'beforeSend or onLoop took longer than hookTimeout (reported, not thrown)',
     remedy:
-      'make it quicker, or raise hookTimeout; the stream goes on, without this event if it was beforeSend',
+      'make it quicker, let it obey its signal, or raise hookTimeout; the stream goes on: without this event if it was beforeSend, and with no call of onLoop until this one has returned',
   },
   CURSOR_LOST: {
     when: 'subscribe() cannot continue after its cursor: events of its keys were pruned, or the store was replaced',

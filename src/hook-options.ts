@@ -22,7 +22,10 @@ export interface HookOptions<Context, Mode extends HydrateMode = 'each'> {
   beforeSend?: (event: Event, context: Mode extends 'once' ? null : Context, tools: HookTools) => unknown
   /** Default `'each'`. */
   hydrate?: Mode
-  /** Called when the stream opens and every `poll` from then on, never while its last call still runs. */
+  /**
+   * Called when the stream opens and every `poll` from then on, never while its last call still runs. One that takes
+   * longer than `hookTimeout` is reported once, and not called again until it has returned: let it obey its signal.
+   */
   onLoop?: (context: Context, tools: HookTools) => unknown
   /** Time from one call of `onLoop` to the next, 20 ms to 1 h. Default: the instance's `poll`. */
   poll?: Duration
