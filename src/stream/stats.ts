@@ -26,7 +26,7 @@ export interface StreamStats {
 
 /** What is looked at for the stats. */
 export interface Counted {
-  readonly connections: ReadonlyMap<Connection, unknown>
+  readonly connections: ReadonlySet<Connection>
   readonly subscribers: Pick<Subscribers, 'size'>
   readonly mailboxes: Pick<Mailboxes, 'size'>
   readonly audience: Pick<Audience, 'groups' | 'members' | 'keys'>
@@ -44,7 +44,7 @@ export function countStreams({
   let live = mailboxes.size
   for (const group of audience.groups()) live += group.live.size
   let waiting = 0
-  for (const connection of connections.keys()) waiting += connection.waiting()
+  for (const connection of connections) waiting += connection.waiting()
   const { cursor } = tailer
   return {
     streams: connections.size + subscribers.size,

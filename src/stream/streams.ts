@@ -1,22 +1,21 @@
-import { performance } from 'node:perf_hooks'
 import type { FileSignalError } from '../errors.js'
 import type { Settings, StreamSettings } from '../options.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import type { SignalEngine, WakeKind } from '../signal/engine.js'
 import { createAudience } from './audience.js'
 import { lastBatch } from './batch.js'
-import { type Connection, type ConnectionSite, createConnection } from './connection.js'
+import type { Connection } from './connection.js'
 import { dispatch } from './dispatch.js'
 import { createHookFaults } from './hook-faults.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks.js'
 import { createLostWriters } from './lost-writers.js'
 import { createMailboxes } from './mailboxes.js'
 import { asReported, createOutage } from './outage.js'
-import { isPipelined, type Outgoing } from './outgoing.js'
+import type { Outgoing } from './outgoing.js'
 import { createPacer } from './pacer.js'
 import { type StreamRequest, shapeOf } from './request.js'
+import { createResponses, type Feed } from './responses.js'
 import { createSharedHydrations } from './shared-hydration.js'
-import { createShortConnection } from './short.js'
 import { findStart, type Start } from './start.js'
 import { countStreams, type StreamStats } from './stats.js'
 import { createSubscribers, type SubscribeOptions, type Subscriber } from './subscribe.js'
@@ -33,14 +32,6 @@ export interface StreamsSite {
   /** Told when the first response opens, and when the last one is gone. */
   readonly onStreaming?: (streaming: boolean) => void
   readonly report: (error: FileSignalError) => void
-}
-
-/** What feeds a response from elsewhere than the store. */
-export interface Feed {
-  /** The socket takes more again. */
-  drained(): void
-  /** The response has ended, or its client has gone. May be told twice. */
-  left(): void
 }
 
 /** Every open stream and subscriber of one instance, and the one reader that feeds them. */
@@ -63,10 +54,6 @@ export interface Streams {
   /** Ends every stream and subscriber. Resolves when each socket has ended, or was destroyed after 5 s. Idempotent. */
   close(): Promise<void>
 }
-
-/** After a hand-over: how long clients may still find this process, and how long their streams last here. */
-const TAKING_OVER = 30_000
-const BRIEF = 10_000
 
 export function createStreams(site: StreamsSite): Streams {
   const { payload, report, onStreaming = () => {} } = site
@@ -97,18 +84,18 @@ export function createStreams(site: StreamsSite): Streams {
   const subscriptions = createSubscriptions({ payload, audience, tailer, poll, outage })
   const subscribers = createSubscribers({ payload, lostWriters, subscriptions, poll, outage })
   const mailboxes = createMailboxes({ payload, audience, tailer, ticker, outage, wake: wakeOthers })
-  const connections = new Map<Connection, Subscription | null>()
+  const fed = new Map<Connection, Subscription>()
   const hooked = new Map<Connection, RunningHooks>()
   const shared = createSharedHydrations()
   const pacer = createPacer()
   const turns = createTurns()
   const faults = createHookFaults(report)
   let closing: Promise<void> | null = null
-  let onEmpty = () => {}
-  let handedOverAt = Number.NEGATIVE_INFINITY
 
-  const connectionSite: ConnectionSite = {
+  const responses = createResponses({
     buffer,
+    ticker,
+    onStreaming,
     onDrain: (connection) => {
       const hooks = hooked.get(connection)
       if (hooks) hooks.drained()
@@ -119,33 +106,28 @@ export function createStreams(site: StreamsSite): Streams {
     onClose: (connection) => {
       over(connection)
       mailboxes.leave(connection)
-      connections.delete(connection)
-      ticker.delete(connection)
-      if (connections.size > 0) return
-      onStreaming(false)
-      onEmpty()
     },
     onFault: (error) => report(asReported(error, 'a stream failed, and was given up')),
-  }
+  })
 
   function drained(connection: Connection): void {
-    const subscription = connections.get(connection)
+    const subscription = fed.get(connection)
     if (subscription) subscriptions.drained(subscription)
   }
 
   function over(connection: Connection): void {
-    const subscription = connections.get(connection)
+    const subscription = fed.get(connection)
     if (subscription) subscriptions.close(subscription)
+    fed.delete(connection)
     hooked.get(connection)?.close()
     hooked.delete(connection)
     mailboxes.retire(connection)
   }
 
   async function open(request: StreamRequest): Promise<'open' | 'over'> {
-    const connection = connect(request)
+    const connection = responses.connect(request)
     if (!connection.isOpen()) return 'open'
-    enter(connection)
-    const start = isRefused(request.response) ? null : await prepare(connection, request)
+    const start = responses.isRefused(request.response) ? null : await prepare(connection, request)
     if (start?.over?.seen && connection.isOpen()) {
       connection.release()
       return 'over'
@@ -153,46 +135,6 @@ export function createStreams(site: StreamsSite): Streams {
     if (start && connection.isOpen()) begin(connection, request, start)
     else connection.end()
     return 'open'
-  }
-
-  function enter(connection: Connection): void {
-    connections.set(connection, null)
-    if (connections.size === 1) onStreaming(true)
-    ticker.add(connection)
-  }
-
-  function isRefused(response: Outgoing): boolean {
-    return closing !== null || isPipelined(response)
-  }
-
-  function accept(response: Outgoing, plan: StreamSettings, feed: Feed): Connection | null {
-    const connection = createConnection(response, settingsOf(plan), {
-      ...connectionSite,
-      onDrain: feed.drained,
-      onEnd: feed.left,
-      onClose: (own) => {
-        feed.left()
-        connectionSite.onClose(own)
-      },
-    })
-    if (!connection.isOpen()) return null
-    enter(connection)
-    if (isRefused(response)) connection.end()
-    else connection.open(null)
-    return connection.isOpen() ? connection : null
-  }
-
-  function connect({ response, plan, short, lastEventId }: StreamRequest): Connection {
-    const settings = settingsOf(plan)
-    if (!short) return createConnection(response, settings, connectionSite)
-    // The first cursor is news, but not of a mailbox.
-    const wait = lastEventId !== null || plan.deliver === 'once'
-    return createShortConnection(response, settings, connectionSite, wait)
-  }
-
-  function settingsOf(plan: StreamSettings): StreamSettings {
-    if (performance.now() - handedOverAt > TAKING_OVER) return plan
-    return { ...plan, duration: Math.min(plan.duration, BRIEF) }
   }
 
   /** A store that does not answer within this tick must not hold back the first byte. */
@@ -231,9 +173,9 @@ export function createStreams(site: StreamsSite): Streams {
       return
     }
     const subscription = subscriptions.attach(request.keys, shape, hooks?.sink ?? connection, start)
-    connections.set(connection, subscription)
-    // What it replayed may have ended it, before the connections knew of the subscription.
-    if (!connection.isOpen()) subscriptions.close(subscription)
+    // What it replayed may have ended it already.
+    if (connection.isOpen()) fed.set(connection, subscription)
+    else subscriptions.close(subscription)
   }
 
   function startHooks(connection: Connection, request: StreamRequest, hooks: Hooks): RunningHooks {
@@ -258,22 +200,9 @@ export function createStreams(site: StreamsSite): Streams {
     site.signal().raise({ epoch, n })
   }
 
-  function handOver(): void {
-    handedOverAt = performance.now()
-    endAll()
-  }
-
-  function endAll(): void {
-    for (const connection of connections.keys()) connection.end()
-  }
-
   async function shutdown(): Promise<void> {
     subscribers.close()
-    const emptied = new Promise<void>((resolve) => {
-      onEmpty = resolve
-    })
-    endAll()
-    if (connections.size > 0) await emptied
+    await responses.close()
     shared.close()
     await mailboxes.close()
     faults.close()
@@ -283,11 +212,11 @@ export function createStreams(site: StreamsSite): Streams {
 
   return {
     open,
-    accept,
+    accept: responses.accept,
     subscribe: subscribers.open,
     wake: tailer.wake,
-    stats: () => countStreams({ connections, subscribers, mailboxes, audience, tailer }),
-    handOver,
+    stats: () => countStreams({ connections: responses.all, subscribers, mailboxes, audience, tailer }),
+    handOver: responses.handOver,
     close: () => {
       closing ??= shutdown()
       return closing
