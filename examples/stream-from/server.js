@@ -31,7 +31,7 @@ async function* answer(question, signal) {
   try {
     const text = `You ask: “${question}” I do not know, but I say so word by word, as fast as you read.`
     for (const word of text.split(/(?<= )/)) {
-      await sleep(50, undefined, { signal })
+      await sleep(100, undefined, { signal })
       yield word
     }
   } finally {
