@@ -186,7 +186,13 @@ for (const [name, options] of Object.entries(ENGINES)) {
       const first = events.writer('a').getWriter()
       await first.write(1)
       const second = events.writer('a')
-      expect(await codeOf(second.from([2]))).to.equal('WRITER_TAKEN')
+      let asked = false
+      function* numbers() {
+        asked = true
+        yield 2
+      }
+      expect(await codeOf(second.from(numbers()))).to.equal('WRITER_TAKEN')
+      expect(asked, 'its source may go elsewhere').to.equal(false)
       expect(await codeOf(second.getWriter().write(2))).to.equal('WRITER_TAKEN')
       await first.write(3)
       await first.close()

@@ -9,7 +9,7 @@ import { type Inserted, prepareInsert } from './insert.js'
 import type { Opened } from './opener.js'
 
 /** How a transaction ended: its rows, or why nothing is stored. */
-export type Outcome = { readonly transacted: Transacted } | { readonly fault: unknown }
+export type TransactionEnd = { readonly transacted: Transacted } | { readonly fault: unknown }
 
 export interface HostSite {
   readonly host: Host
@@ -42,7 +42,7 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
   const { db } = host
   let prepared: Statements | null = null
 
-  function run(opened: Opened, work: Work): Outcome {
+  function run(opened: Opened, work: Work): TransactionEnd {
     const { statements, from } = begin(opened)
     const added: Inserted[] = []
     let kept: readonly (Inserted | null)[]

@@ -2,7 +2,7 @@ import type { Cursor } from '../../event.js'
 import type { Appended, NewRow, Transacted, Work } from '../engine.js'
 import { renew } from './connection.js'
 import { toFault } from './fault.js'
-import type { Outcome } from './host-transaction.js'
+import type { TransactionEnd } from './host-transaction.js'
 import type { Inserted } from './insert.js'
 import { Moved, type Opened, type Opener, PATIENCE } from './opener.js'
 
@@ -35,7 +35,7 @@ export interface QueueSite {
   readonly opener: Opener
   readonly onCommit: (head: Cursor) => void
   /** Runs a transaction; throws only where it has not begun. */
-  readonly transact: (opened: Opened, work: Work) => Outcome
+  readonly transact: (opened: Opened, work: Work) => TransactionEnd
 }
 
 export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQueue {
@@ -53,7 +53,7 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
 
   async function transaction(work: Work): Promise<Transacted> {
     if (waiting.length > 0) return enqueue(work, null)
-    let outcome: Outcome
+    let outcome: TransactionEnd
     try {
       outcome = run(work)
     } catch (obstacle) {
@@ -63,7 +63,7 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
     return outcome.transacted
   }
 
-  function run(work: Work): Outcome {
+  function run(work: Work): TransactionEnd {
     return opener.attempt((opened) => transact(opened, work))
   }
 
@@ -109,17 +109,17 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
     return waiting.slice(0, end === -1 ? waiting.length : end)
   }
 
-  function outcomesOf(batch: readonly Waiting[]): Outcome[] {
+  function outcomesOf(batch: readonly Waiting[]): TransactionEnd[] {
     const [first] = batch
     if (typeof first?.call === 'function') return [run(first.call)]
     const calls = batch.map(({ call }) => call as readonly NewRow[])
     return commit(opener, calls, onCommit).map((transacted) => ({ transacted }))
   }
 
-  function settle(batch: readonly Waiting[], outcomes: readonly Outcome[]): void {
+  function settle(batch: readonly Waiting[], outcomes: readonly TransactionEnd[]): void {
     waiting.splice(0, batch.length)
     for (const [i, { resolve, reject }] of batch.entries()) {
-      const outcome = outcomes[i] as Outcome
+      const outcome = outcomes[i] as TransactionEnd
       if ('fault' in outcome) reject(outcome.fault)
       else resolve(outcome.transacted)
     }
