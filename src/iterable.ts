@@ -20,15 +20,10 @@ export function itemsOf(source: AnyIterable): Items {
   return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
 }
 
-/** The next item, or that there is none. Rejects with what the iterator throws, and where it gave neither. */
-export async function nextOf(items: Items): Promise<{ done: true } | { done: false; item: unknown }> {
-  const step = await items.next()
-  if (typeof step !== 'object' || step === null) {
-    throw new TypeError(`next() of an iterator gave ${quote(step)} instead of an object`)
-  }
-  const { done, value } = step as Partial<IteratorResult<unknown>>
-  // Those of a sync iterator may be promises.
-  return done ? { done: true } : { done: false, item: await value }
+/** What `next()` of an iterator gave, or, of an async one, promised. Throws TypeError where that is no object. */
+export function stepOf(given: unknown): IteratorResult<unknown> {
+  if (typeof given === 'object' && given !== null) return given as IteratorResult<unknown>
+  throw new TypeError(`next() of an iterator gave ${quote(given)} instead of an object`)
 }
 
 /** Tells an iterator that no more is wanted, without waiting: a `next()` that hangs would hold its answer back. */

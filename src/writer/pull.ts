@@ -1,5 +1,5 @@
 import { FileSignalError, quote } from '../errors.js'
-import { type AnyIterable, isIterable, itemsOf, letGo, nextOf } from '../iterable.js'
+import { type AnyIterable, isIterable, itemsOf, letGo, stepOf } from '../iterable.js'
 
 /** Returns what `from()` was given, or throws OPTION_INVALID. */
 export function checkIterable(source: unknown): AnyIterable {
@@ -35,16 +35,16 @@ export async function pull(
   })
 
   /** One waiter at a time: racing each item against `broken` would leave a reaction on it for each. */
-  function next(): ReturnType<typeof nextOf> {
+  function next(): Promise<IteratorResult<unknown>> {
     return new Promise((resolve, reject) => {
       giveUp = reject
       if (failure) reject(failure.error)
-      else nextOf(items).then(resolve, reject)
+      else Promise.resolve(items.next()).then(stepOf).then(resolve, reject)
     })
   }
 
   try {
-    for (let step = await next(); !step.done; step = await next()) await take(step.item)
+    for (let step = await next(); !step.done; step = await next()) await take(await step.value)
   } catch (error) {
     letGo(items)
     throw error

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate as immediate } from 'node:timers/promises'
-import { type Items, letGo, nextOf } from '../../iterable.js'
+import { type Items, letGo, stepOf } from '../../iterable.js'
 
 export interface ReadingSite {
   /** Takes one item. False: no more until `resume()`. */
@@ -30,13 +30,16 @@ export function createReading(open: () => Items, site: ReadingSite): Reading {
     let since = performance.now()
     items = open()
     while (!over) {
-      const step = await nextOf(items)
+      const step = stepOf(await items.next())
       if (over) return
       if (step.done) {
         over = true
         return site.onEnd()
       }
-      if (!site.onItem(step.item) && !over) await pause()
+      // Those of a sync iterator may be promises.
+      const item = await step.value
+      if (over) return
+      if (!site.onItem(item) && !over) await pause()
       if (performance.now() - since < SLICE) continue
       await immediate()
       since = performance.now()
