@@ -93,7 +93,7 @@ export function createHydration(
         } else if (!canStep()) break
         else if (site.turns.hasTime()) step()
         else {
-          site.turns.later(runAndWrite)
+          site.turns.later(resume)
           break
         }
       }
@@ -108,6 +108,12 @@ export function createHydration(
   }
 
   const runAndWrite = () => run(true)
+
+  function resume(): void {
+    run(false)
+    // Each event by itself would cost more to write than to make.
+    if (frames.length > 0) site.pacer.request(runAndWrite)
+  }
 
   function canStep(): boolean {
     if (waiting.length === 0 || asked.length >= hydrator.ahead) return false
@@ -214,7 +220,7 @@ export function createHydration(
       asked.length = 0
       frames = []
       site.pacer.cancel(runAndWrite)
-      site.turns.cancel(runAndWrite)
+      site.turns.cancel(resume)
       hydrator.cancel()
     },
   }
