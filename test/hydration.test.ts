@@ -392,6 +392,30 @@ describe('beforeSend', () => {
       })
     }
 
+    it('where it has much to do on many streams: they share what was read, and each gets all of it', async () => {
+      const { read } = rig.payload
+      let reads = 0
+      const beforeSend = ({ payload }: Event) => {
+        const until = performance.now() + 0.02
+        while (performance.now() < until);
+        return payload
+      }
+      const url = await rig.handle('a', { beforeSend })
+      const all = await Promise.all(Array.from({ length: 20 }, () => open(url)))
+      await until(() => rig.streams.stats().live === 20, 'live streams')
+      rig.payload.read = (query) => {
+        reads += 1
+        return read(query)
+      }
+      await rig.append(...Array.from({ length: 2000 }, (_, i) => ({ key: 'a', payload: String(i) })))
+      rig.streams.wake('watch')
+      for (const client of all) await arrived(client, 2000)
+      const expected = Array.from({ length: 2000 }, (_, i) => i)
+      for (const client of all) expect(client.payloads()).to.deep.equal(expected)
+      // Behind, each of them would read for itself.
+      expect(reads).to.be.below(10)
+    })
+
     it('where the client does not read: it is not called meanwhile', async () => {
       let calls = 0
       const beforeSend = async ({ payload }: Event) => {

@@ -45,6 +45,12 @@ const WAITING = 256
 /** Milliseconds between two words to the client on what was dropped; a ticker ticks four times in the finest time. */
 const TOLD_EVERY = 1000
 
+/**
+ * How many times as much may wait for its turn. Of what came live, streams hold the same rows, so that is cheap; where
+ * they fell behind each would read its own, and a burst would take several times as long.
+ */
+const PATIENCE = 32
+
 /** Bytes of frames that are collected before they are written. */
 const PIECE = 64 * 1024
 
@@ -74,6 +80,8 @@ export function createHydration(
   /** Where the client does not stand yet. */
   let skipped: Cursor | null = null
   let running = false
+  /** True where it waits for nothing but its turn. */
+  let queued = false
   let writable = true
   let closed = false
 
@@ -93,6 +101,7 @@ export function createHydration(
         } else if (!canStep()) break
         else if (site.turns.hasTime()) step()
         else {
+          queued = true
           site.turns.later(resume)
           break
         }
@@ -110,6 +119,7 @@ export function createHydration(
   const runAndWrite = () => run(true)
 
   function resume(): void {
+    queued = false
     run(false)
     // Each event by itself would cost more to write than to make.
     if (frames.length > 0) site.pacer.request(runAndWrite)
@@ -182,7 +192,10 @@ export function createHydration(
   }
 
   return {
-    isFull: () => rows >= WAITING || bytes >= site.buffer || connection.isFull(),
+    isFull: () => {
+      const times = queued ? PATIENCE : 1
+      return rows >= WAITING * times || bytes >= site.buffer * times || connection.isFull()
+    },
     write: (batch) => {
       rows += batch.sent.length
       for (const row of batch.sent) bytes += row.payload.length
