@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { HookPlan } from '../hook-options.js'
-import { adopt } from '../stream/hook-call.js'
-import type { Hooks } from '../stream/hooks.js'
+import { adopt } from '../stream/hooks/hook-call.js'
+import type { Hooks } from '../stream/hooks/hooks.js'
 
 /**
  * The hooks of one stream: null where it has none, so that its request is not kept. A function that answers for

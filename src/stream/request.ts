@@ -1,6 +1,6 @@
 import type { StreamPlan } from '../options.js'
 import type { Shape } from './frame.js'
-import type { Hooks } from './hooks.js'
+import type { Hooks } from './hooks/hooks.js'
 import { createNaming } from './naming.js'
 import type { Outgoing } from './outgoing.js'
 

@@ -2,7 +2,7 @@ import { formatId } from '../event.js'
 import type { WakeKind } from '../signal/engine.js'
 import type { Audience } from './audience.js'
 import type { Connection } from './connection.js'
-import type { Mailboxes } from './mailboxes.js'
+import type { Mailboxes } from './mailbox/mailboxes.js'
 import type { Subscribers } from './subscribe.js'
 import type { Tailer } from './tailer.js'
 

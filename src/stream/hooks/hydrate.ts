@@ -1,11 +1,11 @@
-import { FileSignalError, quote } from '../errors.js'
-import { checkEvent, type Event, encodePayload, formatId, PAYLOAD_CAP } from '../event.js'
-import type { HookTools } from '../hook-options.js'
-import type { Row } from '../payload/engine.js'
-import { encodeEvent, nameOf, type Shape } from './frame.js'
+import { FileSignalError, quote } from '../../errors.js'
+import { checkEvent, type Event, encodePayload, formatId, PAYLOAD_CAP } from '../../event.js'
+import type { HookTools } from '../../hook-options.js'
+import type { Row } from '../../payload/engine.js'
+import { encodeEvent, nameOf, type Shape } from '../frame.js'
+import { readOutcome } from '../outcome.js'
+import { readEvent } from '../queue.js'
 import { callHook, type HookAnswer, type HookCall } from './hook-call.js'
-import { readOutcome } from './outcome.js'
-import { readEvent } from './queue.js'
 
 /** What a hook made of one row. A failure was reported; what was dropped or failed is not sent. */
 export type Hydrated = Hydration | 'dropped' | 'failed'

@@ -1,4 +1,4 @@
-import { type ErrorCode, FileSignalError } from '../errors.js'
+import { type ErrorCode, FileSignalError } from '../../errors.js'
 
 /** What goes wrong with the hooks of one instance, on its way to `onError`. */
 export interface HookFaults {

@@ -1,4 +1,4 @@
-import type { HookTools } from '../hook-options.js'
+import type { HookTools } from '../../hook-options.js'
 
 /** How one call of a user's function went. */
 export type HookAnswer =

@@ -1,8 +1,8 @@
-import type { FileSignalError } from '../errors.js'
-import type { HookTools } from '../hook-options.js'
+import type { FileSignalError } from '../../errors.js'
+import type { HookTools } from '../../hook-options.js'
+import { createPace } from '../pace.js'
 import { callHook, type HookCall } from './hook-call.js'
 import { hookError } from './hydrate.js'
-import { createPace } from './pace.js'
 
 export interface LoopSite {
   /** Milliseconds from one call to the next, and those that one call may take. */

@@ -1,5 +1,5 @@
-import type { Row } from '../payload/engine.js'
-import type { Shape } from './frame.js'
+import type { Row } from '../../payload/engine.js'
+import type { Shape } from '../frame.js'
 import type { HookCall } from './hook-call.js'
 import { encodeHydrated, type Hook, type Hydrated, type HydrateSite, hydrateRow } from './hydrate.js'
 

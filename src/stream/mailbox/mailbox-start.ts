@@ -1,7 +1,7 @@
-import { FileSignalError } from '../errors.js'
-import type { Mailbox, PayloadEngine } from '../payload/engine.js'
-import { overAt } from './ends.js'
-import type { Start } from './start.js'
+import { FileSignalError } from '../../errors.js'
+import type { Mailbox, PayloadEngine } from '../../payload/engine.js'
+import { overAt } from '../ends.js'
+import type { Start } from '../start.js'
 
 /** The engine's ability to be a mailbox. Throws OPTION_INVALID where it has none. */
 export function mailboxOf(payload: PayloadEngine): Mailbox {

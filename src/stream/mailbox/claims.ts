@@ -1,5 +1,5 @@
-import type { Claim, Mailbox } from '../payload/engine.js'
-import type { Outage } from './outage.js'
+import type { Claim, Mailbox } from '../../payload/engine.js'
+import type { Outage } from '../outage.js'
 
 /** Tells the store what became of claims: as one call for all that a turn of the loop brings, again where it failed. */
 export interface Claims {

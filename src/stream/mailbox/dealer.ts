@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks'
-import type { Claim, Row } from '../payload/engine.js'
+import type { Claim, Row } from '../../payload/engine.js'
+import type { Connection } from '../connection.js'
+import { encodeFrame, type Shape } from '../frame.js'
+import type { HydratedFrame, Hydrator } from '../hooks/hydrator.js'
+import type { Ticking } from '../ticker.js'
 import type { Claims } from './claims.js'
-import type { Connection } from './connection.js'
-import { encodeFrame, type Shape } from './frame.js'
-import type { HydratedFrame, Hydrator } from './hydrator.js'
-import type { Ticking } from './ticker.js'
 
 /** A stream that is dealt one event at a time. */
 export interface Hand {
