@@ -9,7 +9,7 @@ import Database from 'better-sqlite3'
  */
 export function openBareDesign(folder) {
   const database = new Database(join(folder, 'bare.sqlite'))
-  database.pragma('journal_mode = WAL')
+  enableWal(database)
   database.pragma('synchronous = NORMAL')
   database.exec(`
     CREATE TABLE IF NOT EXISTS events (
@@ -69,5 +69,17 @@ export function openBareDesign(folder) {
       closeSync(signalFile)
       database.close()
     },
+  }
+}
+
+/** Two processes open it in the same moment, and SQLite lets nobody wait who changes the journal mode. */
+function enableWal(database) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return database.pragma('journal_mode = WAL')
+    } catch (error) {
+      if (error.code !== 'SQLITE_BUSY' || tries === 100) throw error
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
   }
 }
