@@ -721,7 +721,7 @@ describe('handler', () => {
       const all = await Promise.all(runs)
       const wanted = Array.from({ length: published }, (_, i) => i)
       for (const { seen } of all) expect(seen).to.deep.equal(wanted)
-      expect(all.reduce((sum, { connections }) => sum + connections, 0)).to.be.above(300)
+      expect(all.reduce((sum, { connections }) => sum + connections, 0)).to.be.above(100)
     })
   })
 
