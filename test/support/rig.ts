@@ -1,5 +1,6 @@
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { expect } from 'chai'
 import type { FileSignalError } from '../../dist/errors.js'
 import type { HydrateMode } from '../../dist/hook-options.js'
 import { createHandler, type HttpSite, type NodeContext } from '../../dist/http/node.js'
@@ -46,6 +47,17 @@ export interface RigOptions {
 export function memoryStore(retention?: Partial<Retention>): PayloadEngine {
   return memory()(payloadSite(retention ? { retention } : {}))
 }
+
+/** What is left of streams that have ended. */
+const NOTHING = Object.freeze({
+  streams: 0,
+  live: 0,
+  behind: 0,
+  keys: 0,
+  cursor: null,
+  mode: null,
+  waiting: 0,
+})
 
 export function createRig(options: RigOptions = {}): Rig {
   const servers: http.Server[] = []
@@ -103,6 +115,7 @@ export function createRig(options: RigOptions = {}): Rig {
       }
       await rig.payload.close()
       await rig.signal.close()
+      expect(rig.streams.stats()).to.include(NOTHING)
     },
   }
   return rig
