@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { FileSignalError } from '../errors.js'
 import type { StreamPlan } from '../options.js'
 import { checkKeys } from '../stream/keys.js'
+import type { Mode } from '../stream/request.js'
 import type { KeySource, KeysAnswer } from './keys.js'
 
 /** What is used of a request, in either HTTP version. */
@@ -26,8 +27,10 @@ export type Admission = { readonly keys: readonly string[] } | Refusal
 export interface Wishes {
   /** The id to go on after; null for none. */
   readonly lastEventId: string | null
-  /** `?mode=short`: an answer that ends, for places where an open one is held back. */
-  readonly short: boolean
+  /** `?mode=`: an answer that ends, for places where an open one is held back. */
+  readonly mode: Mode
+  /** `?hello`: the client looks whether the way holds its stream back. */
+  readonly hello: boolean
 }
 
 /**
@@ -55,7 +58,8 @@ export function wishesOf(request: Incoming): Wishes {
   const header = request.headers['last-event-id']
   return {
     lastEventId: (header ? String(header) : query?.get('lastEventId')) || null,
-    short: query?.get('mode') === 'short',
+    mode: ENDING.find((mode) => mode === query?.get('mode')) ?? 'stream',
+    hello: query?.has('hello') ?? false,
   }
 }
 
@@ -64,6 +68,7 @@ function queryOf(url: string): URLSearchParams | null {
   return at < 0 ? null : new URLSearchParams(url.slice(at))
 }
 
+const ENDING = ['short', 'now', 'probe'] as const
 const FORBIDDEN: Refusal = Object.freeze({ status: 403, text: 'Forbidden\n' })
 const STREAM_TYPES = ['text/event-stream', 'text/*', '*/*']
 

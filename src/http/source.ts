@@ -3,7 +3,7 @@ import { isIterable } from '../iterable.js'
 import { type SourceOptions, type SourcePlan, validateSource } from '../source-options.js'
 import { createSourceServer, type SourceServer } from '../stream/source/serve.js'
 import type { Source } from '../stream/source/source.js'
-import { admit, type Incoming, wishesOf } from './admission.js'
+import { admit, type Incoming, type Wishes, wishesOf } from './admission.js'
 import { createMiddleware, type KoaBase, type KoaContext, type KoaMiddleware, withParams } from './koa.js'
 import { createAnswer, type HttpSite, type NodeContext, type NodeHandler, type NodeRequest } from './node.js'
 
@@ -40,9 +40,9 @@ export function createSourceHandler<Request extends NodeRequest = NodeRequest, S
   )
 }
 
-function wantedOf(request: Incoming): { path: string; lastEventId: string | null } {
+function wantedOf(request: Incoming): Wishes & { path: string } {
   const [path = ''] = (request.originalUrl ?? request.url ?? '').split('?')
-  return { path, lastEventId: wishesOf(request).lastEventId }
+  return { path, ...wishesOf(request) }
 }
 
 function prepare<Context, Asked>(

@@ -13,8 +13,8 @@ export interface Connection extends Sink, Ticking {
   isOpen(): boolean
   /** Bytes that wait to be sent. */
   waiting(): number
-  /** Sends headers and prelude, and `ready` where the cursor is known. */
-  open(cursor: Cursor | null): void
+  /** Sends headers and prelude, and `ready` where the cursor is known, with `hello` right behind it. */
+  open(cursor: Cursor | null, hello?: string): void
   /**
    * Writes what is encoded already. False: give no more until it has drained. `onFlushed` is told whether the system has
    * the bytes, unless the response goes first; a short answer leaves with them.
@@ -116,8 +116,8 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     // Only a response that has refused more will tell when it has drained.
     isFull: () => !writable && response.writableLength > site.buffer,
     waiting: () => (state === 'closed' ? 0 : response.writableLength),
-    open: (cursor) => {
-      const ready = cursor ? encodeReady(cursor, plan.heartbeat) : ''
+    open: (cursor, hello = '') => {
+      const ready = cursor ? encodeReady(cursor, plan.heartbeat) + hello : ''
       if (state === 'open') write(ready)
       if (state !== 'new') return
       try {

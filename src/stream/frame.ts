@@ -53,6 +53,11 @@ export function encodeReady(cursor: Cursor, heartbeat: number): string {
   return control('ready', cursor, { heartbeat })
 }
 
+/** The server can be heard; `digest` is that of the stream's keys. */
+export function encodeHello(digest: string): string {
+  return control('hello', null, { keys: digest })
+}
+
 /** The client must fetch its state again; the stream goes on after `cursor`. */
 export function encodeReset(reason: ResetReason, cursor: Cursor): string {
   return control('reset', cursor, { reason })

@@ -4,6 +4,12 @@ import type { Hooks } from './hooks/hooks.js'
 import { createNaming } from './naming.js'
 import type { Outgoing } from './outgoing.js'
 
+/**
+ * How a request is answered: `stream` stays open, `short` ends with the first news, `now` with what there is, and
+ * `probe` brings two hellos and nothing else, to show whether the way holds them back.
+ */
+export type Mode = 'stream' | 'short' | 'now' | 'probe'
+
 /** One stream to open: validated keys without duplicates, and the client's Last-Event-ID or null. */
 export interface StreamRequest {
   readonly response: Outgoing
@@ -13,8 +19,9 @@ export interface StreamRequest {
   readonly listed?: ReadonlyMap<string, string> | null
   /** What is called while the stream is open; null for nothing. */
   readonly hooks: Hooks | null
-  /** True for an answer that ends with the first news. */
-  readonly short: boolean
+  readonly mode: Mode
+  /** True for a client that wants hellos: see hello.ts. */
+  readonly hello: boolean
   readonly plan: Pick<
     StreamPlan<never>,
     'event' | 'eventFromPayload' | 'replay' | 'deliver' | 'heartbeat' | 'duration' | 'retry'

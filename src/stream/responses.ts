@@ -3,7 +3,7 @@ import type { StreamSettings } from '../options.js'
 import { type Connection, type ConnectionSite, createConnection } from './connection.js'
 import { isPipelined, type Outgoing } from './outgoing.js'
 import type { StreamRequest } from './request.js'
-import { createShortConnection } from './short.js'
+import { createShortConnection, SHORT_RETRY } from './short.js'
 import type { Ticker } from './ticker.js'
 
 /** What feeds a response from elsewhere than the store. */
@@ -60,12 +60,14 @@ export function createResponses({ ticker, onStreaming, ...site }: ResponsesSite)
     return connection
   }
 
-  function createFed({ response, plan, short, lastEventId }: StreamRequest): Connection {
+  function createFed({ response, plan, mode, lastEventId }: StreamRequest): Connection {
     const settings = settingsOf(plan)
-    if (!short) return createConnection(response, settings, connectionSite)
+    if (mode === 'stream') return createConnection(response, settings, connectionSite)
+    // It is not asked for again and again: what follows is a stream.
+    if (mode === 'now') return createShortConnection(response, settings, connectionSite, true, plan.retry)
     // The first cursor is news, but not of a mailbox.
     const wait = lastEventId !== null || plan.deliver === 'once'
-    return createShortConnection(response, settings, connectionSite, wait)
+    return createShortConnection(response, settings, connectionSite, wait, SHORT_RETRY)
   }
 
   function accept(response: Outgoing, plan: StreamSettings, feed: Feed): Connection | null {

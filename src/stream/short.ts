@@ -6,7 +6,7 @@ import { isGone, type OnFlushed, type Outgoing, onceClosed, whenFlushed } from '
 import { encodeRetry, writeStreamHead } from './unbuffered.js'
 
 /** Milliseconds until the client asks again after an answer; at least one answer a heartbeat is empty. */
-const RETRY = [200, 300] as const
+export const SHORT_RETRY = [200, 300] as const
 
 /** Milliseconds in which an answer collects what comes piece by piece, and the next piece is not far. */
 const COLLECTING = 250
@@ -16,13 +16,14 @@ const COLLECTING = 250
  * with them in one piece, and ends. EventSource comes back by itself and goes on after the last id.
  *
  * Without news it ends after the silence that a stream would break with a heartbeat; a client that came without
- * a cursor is not to `wait`, for its first cursor is news.
+ * a cursor is not to `wait`, for its first cursor is news. `again` is the range of its `retry:`.
  */
 export function createShortConnection(
   response: Outgoing,
   plan: StreamSettings,
   site: ConnectionSite,
   wait: boolean,
+  again: readonly [number, number],
 ): Connection {
   const longest = Math.min(plan.heartbeat, plan.duration)
   const endsAt = performance.now() + longest * (0.8 + Math.random() * 0.2)
@@ -36,7 +37,7 @@ export function createShortConnection(
 
   function answer(
     news: Buffer | string,
-    retry: readonly [number, number] = RETRY,
+    retry: readonly [number, number] = again,
     onFlushed?: OnFlushed,
   ): void {
     if (state !== 'waiting') return
@@ -84,15 +85,15 @@ export function createShortConnection(
     isOpen: () => state === 'waiting',
     isFull: () => false,
     waiting: () => (state === 'ending' ? response.writableLength : 0),
-    open: (cursor) => {
-      if (cursor) text += encodeReady(cursor, plan.heartbeat)
+    open: (cursor, hello = '') => {
+      if (cursor) text += encodeReady(cursor, plan.heartbeat) + hello
     },
     write: (batch) => {
       answer(batch.bytes())
       return false
     },
     send: (data, onFlushed) => {
-      if (onFlushed) answer(data, RETRY, onFlushed)
+      if (onFlushed) answer(data, again, onFlushed)
       if (state !== 'waiting') return false
       text += data.toString()
       hasNews = true

@@ -6,6 +6,7 @@ import { createAudience } from './audience.js'
 import { lastBatch } from './batch.js'
 import type { Connection } from './connection.js'
 import { dispatch } from './dispatch.js'
+import { helloOf, sayAgain } from './hello.js'
 import { createHookFaults } from './hooks/hook-faults.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks/hooks.js'
 import { createPacer } from './hooks/pacer.js'
@@ -15,6 +16,7 @@ import { createLostWriters } from './lost-writers.js'
 import { createMailboxes } from './mailbox/mailboxes.js'
 import { asReported, createOutage } from './outage.js'
 import type { Outgoing } from './outgoing.js'
+import { openProbe } from './probe.js'
 import { type StreamRequest, shapeOf } from './request.js'
 import { createResponses, type Feed } from './responses.js'
 import { findStart, type Start } from './start.js'
@@ -86,6 +88,8 @@ export function createStreams(site: StreamsSite): Streams {
   const mailboxes = createMailboxes({ payload, audience, tailer, ticker, outage, wake: wakeOthers })
   const fed = new Map<Connection, Subscription>()
   const hooked = new Map<Connection, RunningHooks>()
+  /** What takes back the second hello of those that want one. */
+  const greeted = new Map<Connection, () => void>()
   const shared = createSharedHydrations()
   const pacer = createPacer()
   const turns = createTurns()
@@ -121,10 +125,16 @@ export function createStreams(site: StreamsSite): Streams {
     fed.delete(connection)
     hooked.get(connection)?.close()
     hooked.delete(connection)
+    greeted.get(connection)?.()
+    greeted.delete(connection)
     mailboxes.retire(connection)
   }
 
   async function open(request: StreamRequest): Promise<'open' | 'over'> {
+    if (request.mode === 'probe') {
+      openProbe(responses.accept, request)
+      return 'open'
+    }
     const connection = responses.connect(request)
     if (!connection.isOpen()) return 'open'
     const start = responses.isRefused(request.response) ? null : await prepare(connection, request)
@@ -157,11 +167,16 @@ export function createStreams(site: StreamsSite): Streams {
   }
 
   function begin(connection: Connection, request: StreamRequest, start: Start): void {
-    connection.open(start.cursor)
+    const hello = request.hello ? helloOf(request.keys) : ''
+    connection.open(start.cursor, hello)
     if (!connection.isOpen()) return
+    if (hello && request.mode === 'stream') greeted.set(connection, sayAgain(connection, hello))
     if (start.reset) connection.reset(start.reset, start.cursor)
     if (start.over) connection.done(start.over.at, lastBatch(start.over, shapeOf(request)))
-    if (connection.isOpen()) attach(connection, request, start)
+    if (!connection.isOpen()) return
+    // What a mailbox deals out to an answer that nobody waits for may be lost with it.
+    if (request.mode === 'now' && request.plan.deliver === 'once') connection.end()
+    else attach(connection, request, start)
   }
 
   function attach(connection: Connection, request: StreamRequest, start: Start): void {
@@ -172,7 +187,9 @@ export function createStreams(site: StreamsSite): Streams {
       mailboxes.attach(request.keys, shape, connection, hooks?.hydrator ?? null)
       return
     }
-    const subscription = subscriptions.attach(request.keys, shape, hooks?.sink ?? connection, start)
+    const sink = hooks?.sink ?? connection
+    const wanted = request.mode === 'now' ? { ...sink, caughtUp: connection.end } : sink
+    const subscription = subscriptions.attach(request.keys, shape, wanted, start)
     // What it replayed may have ended it already.
     if (connection.isOpen()) fed.set(connection, subscription)
     else subscriptions.close(subscription)
@@ -186,7 +203,7 @@ export function createStreams(site: StreamsSite): Streams {
       shape: audience.intern(shapeOf(request)),
       keys: request.keys,
       buffer,
-      ticker: request.short ? null : ticker,
+      ticker: request.mode === 'stream' ? ticker : null,
       onDrain: () => drained(connection),
       faults,
     })

@@ -2,7 +2,10 @@ import { AsyncResource } from 'node:async_hooks'
 import type { FileSignalError } from '../../errors.js'
 import type { SourcePlan } from '../../source-options.js'
 import { DONE_ID, encodeBareReady } from '../frame.js'
+import { helloOf, sayAgain } from '../hello.js'
 import type { Outgoing } from '../outgoing.js'
+import { openProbe } from '../probe.js'
+import type { Mode } from '../request.js'
 import type { Streams } from '../streams.js'
 import { type Broadcast, createBroadcast, type Hearer } from './broadcast.js'
 import { createSourceFaults } from './faults.js'
@@ -16,6 +19,9 @@ export interface SourceRequest<Context> {
   readonly response: Outgoing
   readonly context: Context
   readonly lastEventId: string | null
+  /** There is no `short`: it would begin a source anew for each piece. */
+  readonly mode: Mode
+  readonly hello: boolean
 }
 
 /** Opens a stream; 'over' where the client has all of it: nothing is written, answer 204. */
@@ -47,14 +53,27 @@ export function createSourceServer<Context>(
   }
 
   return (request) => {
-    if (request.lastEventId === DONE_ID) return 'over'
+    const { response, lastEventId, mode } = request
+    if (mode === 'probe') {
+      openProbe(streams.accept, { response, plan, keys: [] })
+      return 'open'
+    }
+    if (lastEventId === DONE_ID) return 'over'
     let hearer: Hearer | null = null
-    const connection = streams.accept(request.response, plan, {
+    let unsay = () => {}
+    const connection = streams.accept(response, plan, {
       drained: () => hearer?.drained(),
-      left: () => hearer?.leave(),
+      left: () => {
+        unsay()
+        hearer?.leave()
+      },
     })
-    if (connection) {
-      connection.send(encodeBareReady(plan.heartbeat))
+    if (!connection) return 'open'
+    const hello = request.hello ? helloOf([]) : ''
+    connection.send(encodeBareReady(plan.heartbeat) + hello)
+    if (mode === 'now') connection.end()
+    else {
+      if (hello) unsay = sayAgain(connection, hello)
       hearer = broadcastFor(request).join(connection)
     }
     return 'open'
