@@ -1,5 +1,5 @@
 import { FileSignalError } from './errors.js'
-import type { Cursor } from './event.js'
+import { type Cursor, formatId } from './event.js'
 import type { HydrateMode } from './hook-options.js'
 import type { Keys } from './http/keys.js'
 import {
@@ -86,11 +86,16 @@ export interface FileSignal extends AsyncDisposable {
   ): NodeHandler<Request>
   /**
    * A @koa/router Router: `/stream/KEY.sse`, `/stream.sse?key=A&key=B`, and `/sse/stream` for what the environment
-   * variable SSE_EVENTS lists. `authorize` is required.
+   * variable SSE_EVENTS lists. `authorize` is required. `/sse-client.js`, the browser client, is for everybody.
    */
   routes<Context extends KoaBase = KoaBase, Mode extends HydrateMode = 'each'>(
     options: KoaRoutesOptions<Context & KoaContext, Mode>,
   ): KoaRoutes
+  /**
+   * The id of the newest event of any key, for a page that is rendered here: it listens after this id, and misses nothing
+   * of what comes while it loads. Ask for it before you read the state that the page shows. Rejects with a STORE_ code.
+   */
+  cursor(): Promise<string>
   /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
   /**
@@ -173,6 +178,11 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   // Said in code, so it beats what the environment says of its stream.
   const duration = options.duration === undefined ? {} : { duration: options.duration }
 
+  async function cursor(): Promise<string> {
+    const { epoch, n } = await open(payload).head()
+    return formatId(epoch, n)
+  }
+
   async function stats(): Promise<FileSignalStats> {
     const store = await open(payload).stats()
     const { name } = signal()
@@ -213,6 +223,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     routes: (routesOptions) => createKoaRoutes(http, { ...duration, ...routesOptions }),
     subscribe: (keys, subscribeOptions) => open(() => streams.subscribe(keys, subscribeOptions)),
     writer: (key, writerOptions) => open(() => writers.open(key, writerOptions)),
+    cursor,
     prune,
     stats,
     close,

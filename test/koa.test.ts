@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -270,6 +271,27 @@ describe('Koa', () => {
   })
 
   describe('routes', () => {
+    it('serve the browser client to everybody, anew only where it has changed', async () => {
+      const options = { prefix: '/live', authorize: () => false }
+      const client = readFileSync(new URL('../dist/client/sse-client.js', import.meta.url), 'utf8')
+      const plain = new Koa().use(createKoaRoutes(rig, options).routes()).callback()
+      for (const app of [dressed(createKoaRoutes(rig, options).routes()), plain]) {
+        const url = `${await rig.serve(app)}/live/sse-client.js`
+        const answer = await ask(url, 'GET')
+        expect([answer.status, await answer.text()]).to.deep.equal([200, client])
+        expect(answer.headers.get('content-type')).to.equal('text/javascript; charset=utf-8')
+        expect(answer.headers.get('cache-control')).to.equal('no-cache')
+        expect(answer.headers.get('x-content-type-options')).to.equal('nosniff')
+        const tag = answer.headers.get('etag') ?? ''
+        for (const known of [tag, `W/${tag}`, `"other", ${tag.replace(/"$/, '-gzip"')}`]) {
+          const again = await ask(url, 'GET', { 'If-None-Match': known, 'Cache-Control': 'max-age=0' })
+          expect([known, again.status, await again.text()]).to.deep.equal([known, 304, ''])
+        }
+        expect((await ask(url, 'GET', { 'If-None-Match': '"other"' })).status).to.equal(200)
+        expect((await ask(url, 'HEAD')).status).to.equal(200)
+      }
+    })
+
     async function serveRoutes(): Promise<string> {
       const router = createKoaRoutes(rig, {
         prefix: '/events',

@@ -100,6 +100,15 @@ describe('the package', () => {
     expect(out).to.equal('function\n')
   })
 
+  it('has the browser client as file-signal/client, which can be imported where there is no browser', () => {
+    const root = userProject({
+      'page.mjs': `import { listen } from 'file-signal/client'; console.log(typeof listen)`,
+    })
+    expect(execFileSync(process.execPath, ['page.mjs'], { cwd: root, encoding: 'utf8' })).to.equal(
+      'function\n',
+    )
+  })
+
   it('ships the built code, the server files and the docs, and no test', () => {
     const out = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
       cwd: here,
@@ -111,6 +120,9 @@ describe('the package', () => {
       'dist/index.js',
       'dist/index.d.ts',
       'dist/cli/main.js',
+      'dist/client/sse-client.js',
+      'dist/client/sse-client.d.ts',
+      'dist/client/sse-client.global.js',
       'nginx/proxy.conf',
       'docs/protocol.md',
       'examples/publishers/file-signal.php',

@@ -7,6 +7,7 @@ import { type StreamOptions, validateStream } from '../options.js'
 import { isGone } from '../stream/outgoing.js'
 import { keepUncompressed, writeStreamHead } from '../stream/unbuffered.js'
 import { type Admission, admit, wishesOf } from './admission.js'
+import { createClientFile } from './client-file.js'
 import { bindHooks } from './hooks.js'
 import { createKeySource, type Keys } from './keys.js'
 import { readListedStream } from './listed.js'
@@ -116,7 +117,8 @@ export function createMiddleware<Context extends KoaBase>(
 
 /**
  * A router with `GET {prefix}/stream/KEY.sse`, and `GET {prefix}/stream.sse?key=A&key=B` for several
- * keys, all URL-encoded. Where the environment lists events, also with `GET {prefix}/sse/stream`.
+ * keys, all URL-encoded. Where the environment lists events, also with `GET {prefix}/sse/stream`. The browser client is at
+ * `GET {prefix}/sse-client.js`, for everybody.
  *
  * Throws OPTION_INVALID without `authorize`, LIBRARY_MISSING where @koa/router is not installed, and
  * OPTION_INVALID, EVENT_INVALID or KEY_INVALID for what the environment says.
@@ -139,6 +141,7 @@ export function createKoaRoutes<Context extends KoaBase = KoaBase, Mode extends 
   const router = loadRouter<Context>(prefix)
   const streamOf = (keys: (ctx: KoaContext) => string | string[] | undefined) =>
     createKoaStream<Context, Mode>(site, keys, streamOptions)
+  router.get('/sse-client.js', createClientFile<Context>())
   router.get(
     '/stream/:key.sse',
     streamOf((ctx) => ctx.params.key),
