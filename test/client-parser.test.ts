@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { expect } from 'chai'
+import { transformSync } from 'esbuild'
+import { createParser as createOracle } from 'eventsource-parser'
+import fc from 'fast-check'
+
+interface Block {
+  id?: string
+  event: string
+  data?: string
+  key?: string
+  at?: number
+}
+type CreateParser = (findings: {
+  onBlock(block: Block): void
+  onRetry(retry: number): void
+}) => (bytes: Uint8Array) => void
+
+/** The client runs in browsers, and is shipped in one piece: its parser alone comes from the source. */
+async function loadParser(): Promise<{ createParser: CreateParser; LONGEST: number }> {
+  const source = readFileSync(new URL('../src/client/parser.ts', import.meta.url), 'utf8')
+  const { code } = transformSync(source, { loader: 'ts' })
+  return import(`data:text/javascript,${encodeURIComponent(code)}`)
+}
+
+describe("the client's parser", () => {
+  let createParser: CreateParser
+  let LONGEST: number
+
+  before(async () => {
+    ;({ createParser, LONGEST } = await loadParser())
+  })
+
+  function read(...pieces: (string | Uint8Array)[]) {
+    const blocks: Block[] = []
+    const retries: number[] = []
+    const parse = createParser({
+      onBlock: (block) => blocks.push(block),
+      onRetry: (retry) => retries.push(retry),
+    })
+    for (const piece of pieces) parse(Buffer.from(piece))
+    return { blocks, retries }
+  }
+
+  it('finds what eventsource-parser finds, in random streams cut anywhere', () => {
+    const value = fc.string({
+      unit: fc.constantFrom('a', ' ', ':', '7', 'é', '\u2028', '\u{1f600}', '\0', '\ufeff'),
+      maxLength: 6,
+    })
+    const line = fc.oneof(
+      fc.tuple(
+        fc.constantFrom('data', 'id', 'event', 'retry', 'other', ''),
+        fc.constantFrom(':', ': '),
+        value,
+      ),
+      fc.tuple(
+        fc.constantFrom('data', 'id', 'event', 'retry', 'data x', ' data'),
+        fc.constant(''),
+        fc.constant(''),
+      ),
+      fc.tuple(
+        fc.constant('retry'),
+        fc.constantFrom(':', ': '),
+        fc.constantFrom('7', '007', '-1', '1e3', '٣'),
+      ),
+      fc.constant(['', '', '']),
+    )
+    const text = fc
+      .array(fc.tuple(line, fc.constantFrom('\n', '\r', '\r\n')), { maxLength: 24 })
+      .map((lines) => lines.map(([parts, end]) => parts.join('') + end).join(''))
+    fc.assert(
+      fc.property(text, fc.boolean(), fc.array(fc.nat(200), { maxLength: 12 }), (stream, bom, cuts) => {
+        const bytes = Buffer.from((bom ? '\ufeff' : '') + stream)
+        const places = [
+          0,
+          ...cuts.map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b),
+          bytes.length,
+        ]
+        const found = read(...places.slice(1).map((end, i) => bytes.subarray(places[i], end)))
+        const wanted = ask(stream)
+        expect(found.retries).to.deep.equal(wanted.retries)
+        const events = found.blocks.filter(({ data }) => data !== undefined)
+        expect(events.map(({ id, event, data }) => ({ id, event, data }))).to.deep.equal(wanted.events)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  /** What the oracle finds in all at once; a CR at the very end counts, which it waits behind. */
+  function ask(stream: string) {
+    const events: Block[] = []
+    const retries: number[] = []
+    const oracle = createOracle({
+      onEvent: ({ id, event = '', data }) => events.push({ id, event, data }),
+      onRetry: (retry) => retries.push(retry),
+    })
+    oracle.feed(stream.endsWith('\r') ? `${stream}\n` : stream)
+    return { events, retries }
+  }
+
+  it('tells of blocks that only move the cursor, and of key and time', () => {
+    expect(read('id: a-1\n\nid: a-2\nkey: orders\nat: 17\ndata: 1\n\n').blocks).to.deep.equal([
+      { id: 'a-1', event: '' },
+      { id: 'a-2', event: '', key: 'orders', at: 17, data: '1' },
+    ])
+  })
+
+  it('keeps no more of a line, or of an event, than 8 Mi characters', () => {
+    const piece = 'x'.repeat(LONGEST / 8)
+    const pieces = Array.from({ length: 9 }, () => piece)
+    expect(() => read('data: ', ...pieces.slice(0, 7), '\n\n')).not.to.throw()
+    expect(() => read('data: ', ...pieces)).to.throw()
+    expect(() => read(...pieces.map((text) => `data: ${text}\n`))).to.throw()
+    expect(() => read(...pieces.map((text) => `: ${text}\n`))).not.to.throw()
+  })
+})
+
+describe('the client as it is shipped', () => {
+  for (const name of ['sse-client.js', 'sse-client.global.js']) {
+    it(`${name} imports nothing, and is at most 5 KiB, minified and compressed`, () => {
+      const file = fileURLToPath(new URL(`../dist/client/${name}`, import.meta.url))
+      const code = readFileSync(file)
+      const { length } = gzipSync(code, { level: 9 })
+      console.log(`      ${name}: ${length} bytes`)
+      expect(code.toString()).not.to.match(/\bimport\b|\brequire\b/)
+      expect(length).to.be.lessThan(5 * 1024 + 1)
+    })
+  }
+})
