@@ -1,6 +1,9 @@
+import { performance } from 'node:perf_hooks'
 import { FileSignalError } from './errors.js'
 import { type Cursor, formatId } from './event.js'
+import { createHealth, type Health } from './health.js'
 import type { HydrateMode } from './hook-options.js'
+import { clientOf } from './http/client-address.js'
 import type { Keys } from './http/keys.js'
 import {
   createKoaRoutes,
@@ -30,10 +33,12 @@ import type { SignalEngine } from './signal/engine.js'
 import { fileSignal } from './signal/file.js'
 import { memorySignal } from './signal/memory.js'
 import type { SourceOptions } from './source-options.js'
+import type { Histogram } from './stream/figures/latency.js'
 import type { StreamStats } from './stream/stats.js'
 import { createStreams } from './stream/streams.js'
 import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
 import { createTransactions, type Settled } from './transaction.js'
+import { packageVersion } from './version.js'
 import { endLost } from './writer/lost.js'
 import { createWriters, type EventWriter, type WriterOptions } from './writer/writer.js'
 
@@ -114,9 +119,21 @@ export interface FileSignal extends AsyncDisposable {
 /** What `stats()` tells. Compare `root` in two processes that do not hear each other. */
 export interface FileSignalStats {
   readonly root: { readonly path: string; readonly rule: string } | null
-  readonly store: PayloadStats
-  readonly signal: { readonly engine: string; readonly file: string | null }
+  readonly process: ProcessStats
+  readonly store: PayloadStats & { readonly health: Health }
+  readonly signal: { readonly engine: string; readonly file: string | null; readonly health: Health }
   readonly streams: StreamStats
+  /** From the moment an event was stored to the one when it had been handed to the live streams here. */
+  readonly latency: Histogram
+}
+
+/** Which process tells. */
+export interface ProcessStats {
+  readonly pid: number
+  /** When the process began, in milliseconds since 1970. */
+  readonly startedAt: number
+  /** Of file-signal. */
+  readonly version: string
 }
 
 /**
@@ -127,7 +144,8 @@ export interface FileSignalStats {
  */
 export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   const settings = validateOptions(options, process.env)
-  const report = createReport(settings.onError)
+  const health = createHealth(createReport(settings.onError))
+  const { report } = health
   const paths = createPaths(settings)
   const { mode, group, retention } = settings
   let closing: Promise<void> | null = null
@@ -164,7 +182,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     panel.watch(streaming)
   }
 
-  const streams = createStreams({ payload, signal, settings, report, onStreaming })
+  const streams = createStreams({ payload, signal, settings, report, onStreaming, addressOf: clientOf })
   const panel = createPanel({
     restartFile: () => restartFile(paths),
     onRestart: streams.handOver,
@@ -189,9 +207,15 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     const usesFiles = settings.payload === null || (settings.signal === null && payload().shared)
     return {
       root: usesFiles ? paths.root() : null,
-      store,
-      signal: { engine: name, file: name === 'file' ? paths.signalFile() : null },
-      streams: streams.stats(),
+      process: {
+        pid: process.pid,
+        startedAt: Math.round(performance.timeOrigin),
+        version: packageVersion(),
+      },
+      store: { ...store, health: health.store() },
+      signal: { engine: name, file: name === 'file' ? paths.signalFile() : null, health: health.signal() },
+      streams: { ...streams.stats(), ...streams.figures.list() },
+      latency: streams.figures.latency(),
     }
   }
 

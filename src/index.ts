@@ -11,9 +11,11 @@ export {
   createFileSignal,
   type FileSignal,
   type FileSignalStats,
+  type ProcessStats,
   signal,
 } from './file-signal.js'
 export { FOLDER_GUARDS } from './folders.js'
+export type { Health, Trouble } from './health.js'
 export type { HookOptions, HookTools, HydrateMode } from './hook-options.js'
 export { type ClientAddressOptions, clientAddress } from './http/client-address.js'
 export type { Keys } from './http/keys.js'
@@ -50,6 +52,8 @@ export type { SignalEngine, SignalFactory, SignalListener, SignalSite, WakeKind 
 export { fileSignal } from './signal/file.js'
 export { memorySignal } from './signal/memory.js'
 export type { SourceOptions } from './source-options.js'
+export type { Histogram } from './stream/figures/latency.js'
+export type { ListenedKey, OpenStream, StreamKind, StreamState } from './stream/figures/listing.js'
 export type { Source, SourceCall, SourceFunction } from './stream/source/source.js'
 export type { StreamStats } from './stream/stats.js'
 export type { SubscribeOptions, Subscriber } from './stream/subscribe.js'

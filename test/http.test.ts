@@ -528,6 +528,8 @@ describe('handler', () => {
           res,
           { heartbeat: 1000, duration: Number.POSITIVE_INFINITY, retry: [1, 1] },
           {
+            kind: 'stream',
+            tally: { events: 0 },
             buffer: 1000,
             onDrain: () => {},
             lastWords: () => '',
@@ -560,14 +562,14 @@ describe('handler', () => {
       own.tick(now + 59_000, 1000)
       await sleep(20)
       expect(closed).to.equal(false)
-      const before = own.waiting()
-      while (own.waiting() === before) {
+      const before = own.measure().waiting
+      while (own.measure().waiting === before) {
         slow.resume()
         await turn()
         slow.pause()
         await sleep(1)
       }
-      expect(own.waiting()).to.be.above(0)
+      expect(own.measure().waiting).to.be.above(0)
       own.tick(now + 100_000, 1000)
       await sleep(20)
       expect(closed).to.equal(false)

@@ -65,7 +65,7 @@ function slowly(store: PayloadEngine, ms: number): PayloadEngine {
 /** True where some events stay in the store for a while, and the socket of the one that is held takes no more bytes. */
 async function isStuck(
   count: () => Promise<number>,
-  stats: () => StreamStats | Promise<StreamStats>,
+  stats: () => Pick<StreamStats, 'waiting'> | Promise<StreamStats>,
 ): Promise<boolean> {
   await sleep(5)
   const before = await count()

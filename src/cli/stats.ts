@@ -9,8 +9,8 @@ export function addStats(program: Command): void {
     .action((_options: unknown, command: Command) =>
       run(command, async ({ events, output }) => {
         const stats = await events.stats()
-        // No stream ever runs in this process: a page of zeros would only hide the rest.
-        const { streams: _, ...shown } = stats
+        // No stream ever runs in this process, which ends at once: a page of zeros would only hide the rest.
+        const { process: _, streams: __, latency: ___, ...shown } = stats
         await output.print(toTable(flatten(shown)), stats)
       }),
     )

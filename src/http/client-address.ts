@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import proxyAddr from 'proxy-addr'
 import { FileSignalError, quote } from '../errors.js'
+import type { Outgoing } from '../stream/outgoing.js'
 import type { NodeRequest } from './node.js'
 
 export interface ClientAddressOptions {
@@ -33,6 +34,15 @@ export function clientAddress(options: ClientAddressOptions = {}): (request: Nod
     const path = proxyAddr.all(request as Parameters<typeof proxyAddr.all>[0], trust)
     return path.findLast((address) => isIP(address ?? '') !== 0) ?? null
   }
+}
+
+let addressOf: ReturnType<typeof clientAddress> | null = null
+
+/** The address of the client that gets `response`, by the default rule of `clientAddress()`; null where it is unknown. */
+export function clientOf(response: Outgoing): string | null {
+  if (!('req' in response)) return null
+  addressOf ??= clientAddress()
+  return addressOf(response.req as NodeRequest)
 }
 
 function compile(trusted: string | readonly string[]): (address: string, at: number) => boolean {

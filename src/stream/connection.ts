@@ -11,22 +11,45 @@ import { encodePrelude, HEARTBEAT, writeStreamHead } from './unbuffered.js'
 export interface Connection extends Sink, Ticking {
   /** False once it has ended, or its client has gone. */
   isOpen(): boolean
-  /** Bytes that wait to be sent. */
-  waiting(): number
+  /** Looks at it, for the figures. */
+  measure(): Measured
   /** Sends headers and prelude, and `ready` where the cursor is known, with `hello` right behind it. */
   open(cursor: Cursor | null, hello?: string): void
   /**
    * Writes what is encoded already. False: give no more until it has drained. `onFlushed` is told whether the system has
-   * the bytes, unless the response goes first; a short answer leaves with them.
+   * the bytes, unless the response goes first; a short answer leaves with them. `events` is how many
+   * frames of events it holds, for the figures.
    */
-  send(data: Buffer | string, onFlushed?: OnFlushed): boolean
+  send(data: Buffer | string, events?: number, onFlushed?: OnFlushed): boolean
   /** Ends the response when all that waits has been sent, or destroys it 5 s later. Idempotent. */
   end(): void
   /** Leaves the response to others, who have nothing from here yet. */
   release(): void
 }
 
+/** A response at one moment: in one object, for each method costs every stream its share of memory. */
+export interface Measured {
+  readonly kind: 'stream' | 'short' | 'source'
+  readonly state: 'opening' | 'open' | 'ending'
+  /** When it began, or, once it is ending, when that was; as of performance.now(). */
+  readonly since: number
+  /** Bytes that wait to be sent. */
+  readonly waiting: number
+  /** Bytes handed over so far, those that wait among them. */
+  readonly sent: number
+  readonly response: Outgoing
+}
+
+/** Counts for all responses of an instance together. */
+export interface Tally {
+  /** Frames of events written. */
+  events: number
+}
+
 export interface ConnectionSite {
+  /** What feeds it: the store, or a source. */
+  readonly kind: 'stream' | 'source'
+  readonly tally: Tally
   /** Bytes that may wait in the socket before a live subscription falls behind. */
   readonly buffer: number
   readonly onDrain: (connection: Connection) => void
@@ -48,10 +71,10 @@ const STALLED = 60_000
 
 /** A response that stays open until its duration is over, its keys have ended, or its client leaves. */
 export function createConnection(response: Outgoing, plan: StreamSettings, site: ConnectionSite): Connection {
-  const endsAt = performance.now() + plan.duration * (0.8 + Math.random() * 0.2)
+  let since = performance.now()
+  const endsAt = since + plan.duration * (0.8 + Math.random() * 0.2)
   let state: 'new' | 'open' | 'ending' | 'closed' = isGone(response) ? 'closed' : 'new'
   let wroteAt = 0
-  let endedAt = 0
   // Bytes handed over, and bytes that the socket has taken at the last look.
   let handed = 0
   let taken = 0
@@ -59,8 +82,9 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   let writable = true
   let letGo = () => {}
 
-  function write(data: Buffer | string, onFlushed?: OnFlushed): boolean {
+  function write(data: Buffer | string, events = 0, onFlushed?: OnFlushed): boolean {
     if (state !== 'open' || data.length === 0) return false
+    site.tally.events += events
     wroteAt = performance.now()
     handed += data.length
     const drained = writable
@@ -82,7 +106,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     if (!connection.isOpen()) return
     write(site.lastWords(connection))
     state = 'ending'
-    endedAt = performance.now()
+    since = performance.now()
     response.end()
     site.onEnd(connection)
   }
@@ -115,7 +139,14 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     isOpen: () => state === 'new' || state === 'open',
     // Only a response that has refused more will tell when it has drained.
     isFull: () => !writable && response.writableLength > site.buffer,
-    waiting: () => (state === 'closed' ? 0 : response.writableLength),
+    measure: () => ({
+      kind: site.kind,
+      state: state === 'new' ? 'opening' : state === 'open' ? 'open' : 'ending',
+      since,
+      waiting: state === 'closed' ? 0 : response.writableLength,
+      sent: handed,
+      response,
+    }),
     open: (cursor, hello = '') => {
       const ready = cursor ? encodeReady(cursor, plan.heartbeat) + hello : ''
       if (state === 'open') write(ready)
@@ -131,11 +162,11 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
       }
     },
     send: write,
-    write: (batch) => write(batch.bytes()),
+    write: (batch) => write(batch.bytes(), batch.sent.length),
     caughtUp: () => {},
     reset: (reason, cursor) => void write(encodeReset(reason, cursor)),
     done: (cursor, last) => {
-      if (last) write(last.bytes())
+      if (last) connection.write(last)
       write(encodeDone(cursor))
       end()
     },
@@ -147,7 +178,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
     release,
     tick: (now, step) => {
       if (state === 'ending') {
-        if (now - endedAt >= LINGERING) drop()
+        if (now - since >= LINGERING) drop()
       } else if (isStalled(now)) drop()
       else if (now >= endsAt) end()
       else if (writable && now + step > wroteAt + plan.heartbeat) write(HEARTBEAT)

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { StreamSettings } from '../options.js'
-import { type Connection, type ConnectionSite, createConnection } from './connection.js'
+import { type Connection, type ConnectionSite, createConnection, type Tally } from './connection.js'
 import { isPipelined, type Outgoing } from './outgoing.js'
 import type { StreamRequest } from './request.js'
 import { createShortConnection, SHORT_RETRY } from './short.js'
@@ -18,6 +18,8 @@ export interface Feed {
 export interface Responses {
   /** Those that are not gone. */
   readonly all: ReadonlySet<Connection>
+  /** Counts since the start, with those that are gone. */
+  totals(): ResponseTotals
   /** Takes one that the store is to feed; it is not open where its client has gone. */
   connect(request: StreamRequest): Connection
   /** Opens one that `feed` fills. Null where there is nothing to fill: gone, or ended at once. */
@@ -30,8 +32,16 @@ export interface Responses {
   close(): Promise<void>
 }
 
+/** `sent` is in bytes, `events` in frames of events: each once per response. */
+export interface ResponseTotals {
+  readonly opened: number
+  readonly closed: number
+  readonly events: number
+  readonly sent: number
+}
+
 /** The callbacks are those of responses that the store feeds. */
-export interface ResponsesSite extends ConnectionSite {
+export interface ResponsesSite extends Omit<ConnectionSite, 'kind' | 'tally'> {
   readonly ticker: Ticker
   /** Told when the first response opens, and when the last one is gone. */
   readonly onStreaming: (streaming: boolean) => void
@@ -43,8 +53,14 @@ const BRIEF = 10_000
 
 export function createResponses({ ticker, onStreaming, ...site }: ResponsesSite): Responses {
   const all = new Set<Connection>()
+  const tally: Tally = { events: 0 }
+  let opened = 0
+  /** Bytes of those that are gone. */
+  let gone = 0
   const connectionSite: ConnectionSite = {
     ...site,
+    kind: 'stream',
+    tally,
     onClose: (connection) => {
       site.onClose(connection)
       leave(connection)
@@ -72,6 +88,8 @@ export function createResponses({ ticker, onStreaming, ...site }: ResponsesSite)
 
   function accept(response: Outgoing, plan: StreamSettings, feed: Feed): Connection | null {
     const connection = createConnection(response, settingsOf(plan), {
+      kind: 'source',
+      tally,
       buffer: site.buffer,
       lastWords: () => '',
       onDrain: feed.drained,
@@ -100,12 +118,14 @@ export function createResponses({ ticker, onStreaming, ...site }: ResponsesSite)
 
   function enter(connection: Connection): void {
     all.add(connection)
+    opened += 1
     if (all.size === 1) onStreaming(true)
     ticker.add(connection)
   }
 
   function leave(connection: Connection): void {
     all.delete(connection)
+    gone += connection.measure().sent
     ticker.delete(connection)
     if (all.size > 0) return
     onStreaming(false)
@@ -116,8 +136,15 @@ export function createResponses({ ticker, onStreaming, ...site }: ResponsesSite)
     for (const connection of all) connection.end()
   }
 
+  function totals(): ResponseTotals {
+    let sent = gone
+    for (const connection of all) sent += connection.measure().sent
+    return { opened, closed: opened - all.size, events: tally.events, sent }
+  }
+
   return {
     all,
+    totals,
     connect,
     accept,
     isRefused,

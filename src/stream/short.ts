@@ -26,12 +26,13 @@ export function createShortConnection(
   again: readonly [number, number],
 ): Connection {
   const longest = Math.min(plan.heartbeat, plan.duration)
-  const endsAt = performance.now() + longest * (0.8 + Math.random() * 0.2)
+  let since = performance.now()
+  const endsAt = since + longest * (0.8 + Math.random() * 0.2)
   let state: 'waiting' | 'ending' | 'closed' = isGone(response) ? 'closed' : 'waiting'
   let hasNews = !wait
-  let endedAt = 0
   let text = ''
   let collected = 0
+  let sent = 0
   let collecting: NodeJS.Timeout | null = null
   let letGo = () => {}
 
@@ -53,7 +54,8 @@ export function createShortConnection(
       return
     }
     state = 'ending'
-    endedAt = performance.now()
+    since = performance.now()
+    sent = body.length
     response.end(body, onFlushed && whenFlushed(response, onFlushed))
     site.onEnd(connection)
   }
@@ -84,15 +86,24 @@ export function createShortConnection(
     finest: longest,
     isOpen: () => state === 'waiting',
     isFull: () => false,
-    waiting: () => (state === 'ending' ? response.writableLength : 0),
+    measure: () => ({
+      kind: 'short',
+      state: state === 'waiting' ? 'open' : 'ending',
+      since,
+      waiting: state === 'ending' ? response.writableLength : 0,
+      sent,
+      response,
+    }),
     open: (cursor, hello = '') => {
       if (cursor) text += encodeReady(cursor, plan.heartbeat) + hello
     },
     write: (batch) => {
+      if (state === 'waiting') site.tally.events += batch.sent.length
       answer(batch.bytes())
       return false
     },
-    send: (data, onFlushed) => {
+    send: (data, events = 0, onFlushed) => {
+      if (state === 'waiting') site.tally.events += events
       if (onFlushed) answer(data, again, onFlushed)
       if (state !== 'waiting') return false
       text += data.toString()
@@ -120,7 +131,7 @@ export function createShortConnection(
     release,
     tick: (now) => {
       if (state === 'waiting' && now >= endsAt) answer('')
-      else if (state === 'ending' && now - endedAt >= LINGERING) drop()
+      else if (state === 'ending' && now - since >= LINGERING) drop()
     },
   }
   if (state === 'waiting') letGo = onceClosed(response, close)

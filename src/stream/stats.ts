@@ -1,13 +1,17 @@
 import { formatId } from '../event.js'
 import type { WakeKind } from '../signal/engine.js'
 import type { Audience } from './audience.js'
-import type { Connection } from './connection.js'
+import type { Listed } from './figures/figures.js'
 import type { Mailboxes } from './mailbox/mailboxes.js'
+import type { Responses } from './responses.js'
 import type { Subscribers } from './subscribe.js'
 import type { Tailer } from './tailer.js'
 
 /** What `stats()` tells of the streams of this instance. */
-export interface StreamStats {
+export interface StreamStats extends StreamCounts, Listed {}
+
+/** Streams in numbers. */
+export interface StreamCounts {
   /** Open responses and subscribers. */
   readonly streams: number
   readonly live: number
@@ -22,11 +26,17 @@ export interface StreamStats {
   readonly mode: 'watch' | 'poll' | null
   /** Bytes that wait in sockets. */
   readonly waiting: number
+  /** Responses since the start, and those of them that are gone. */
+  readonly opened: number
+  readonly closed: number
+  /** Events written since the start, each once per response, and bytes without HTTP's own. */
+  readonly events: number
+  readonly bytes: number
 }
 
 /** What is looked at for the stats. */
 export interface Counted {
-  readonly connections: ReadonlySet<Connection>
+  readonly responses: Pick<Responses, 'all' | 'totals'>
   readonly subscribers: Pick<Subscribers, 'size'>
   readonly mailboxes: Pick<Mailboxes, 'size'>
   readonly audience: Pick<Audience, 'groups' | 'members' | 'keys'>
@@ -34,20 +44,15 @@ export interface Counted {
 }
 
 /** Counts now. */
-export function countStreams({
-  connections,
-  subscribers,
-  mailboxes,
-  audience,
-  tailer,
-}: Counted): StreamStats {
+export function countStreams({ responses, subscribers, mailboxes, audience, tailer }: Counted): StreamCounts {
   let live = mailboxes.size
   for (const group of audience.groups()) live += group.live.size
   let waiting = 0
-  for (const connection of connections) waiting += connection.waiting()
+  for (const connection of responses.all) waiting += connection.measure().waiting
   const { cursor } = tailer
+  const { opened, closed, events, sent } = responses.totals()
   return {
-    streams: connections.size + subscribers.size,
+    streams: responses.all.size + subscribers.size,
     live,
     behind: audience.members - live,
     keys: audience.keys,
@@ -55,5 +60,9 @@ export function countStreams({
     wakes: { ...tailer.wakes },
     mode: tailer.mode,
     waiting,
+    opened,
+    closed,
+    events,
+    bytes: sent,
   }
 }

@@ -6,6 +6,8 @@ import { createAudience } from './audience.js'
 import { lastBatch } from './batch.js'
 import type { Connection } from './connection.js'
 import { dispatch } from './dispatch.js'
+import { createFigures, type Figures } from './figures/figures.js'
+import { createPlaces } from './figures/place.js'
 import { helloOf, sayAgain } from './hello.js'
 import { createHookFaults } from './hooks/hook-faults.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks/hooks.js'
@@ -20,7 +22,7 @@ import { openProbe } from './probe.js'
 import { type StreamRequest, shapeOf } from './request.js'
 import { createResponses, type Feed } from './responses.js'
 import { findStart, type Start } from './start.js'
-import { countStreams, type StreamStats } from './stats.js'
+import { countStreams, type StreamCounts } from './stats.js'
 import { createSubscribers, type SubscribeOptions, type Subscriber } from './subscribe.js'
 import { createSubscriptions, type Subscription } from './subscription.js'
 import { createTailer } from './tailer.js'
@@ -33,6 +35,8 @@ export interface StreamsSite {
   readonly settings: Pick<Settings, 'poll' | 'buffer'>
   /** Told when the first response opens, and when the last one is gone. */
   readonly onStreaming?: (streaming: boolean) => void
+  /** The address of a response's client, null where it is unknown; asked only for lists of streams. */
+  readonly addressOf?: (response: Outgoing) => string | null
   readonly report: (error: FileSignalError) => void
 }
 
@@ -50,7 +54,9 @@ export interface Streams {
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
   /** Tells the one reader that something may have been committed. */
   wake(kind: WakeKind): void
-  stats(): StreamStats
+  stats(): StreamCounts
+  /** What is measured while they run, and lists of what is open. */
+  readonly figures: Pick<Figures, 'latency' | 'list'>
   /** Ends every response, for another process is to take over. Who comes back here too soon gets a brief one. */
   handOver(): void
   /** Ends every stream and subscriber. Resolves when each socket has ended, or was destroyed after 5 s. Idempotent. */
@@ -58,7 +64,7 @@ export interface Streams {
 }
 
 export function createStreams(site: StreamsSite): Streams {
-  const { payload, report, onStreaming = () => {} } = site
+  const { payload, report, onStreaming = () => {}, addressOf = () => null } = site
   const { poll, buffer } = site.settings
   const outage = createOutage(
     'the store could not be read for streams: open ones wait for it, new ones are told to come back',
@@ -78,6 +84,7 @@ export function createStreams(site: StreamsSite): Streams {
     onSweep: () => void lostWriters.look(),
     onPage: (page, version, replaced) => {
       dispatch(page, version, replaced, audience, subscriptions)
+      figures.note(page.rows)
       mailboxes.hear(page, version, replaced)
     },
     outage,
@@ -113,6 +120,9 @@ export function createStreams(site: StreamsSite): Streams {
     },
     onFault: (error) => report(asReported(error, 'a stream failed, and was given up')),
   })
+
+  const placeOf = createPlaces({ fed, mailboxes, tailer })
+  const figures = createFigures({ connections: responses.all, placeOf, addressOf, audience })
 
   function drained(connection: Connection): void {
     const subscription = fed.get(connection)
@@ -232,7 +242,8 @@ export function createStreams(site: StreamsSite): Streams {
     accept: responses.accept,
     subscribe: subscribers.open,
     wake: tailer.wake,
-    stats: () => countStreams({ connections: responses.all, subscribers, mailboxes, audience, tailer }),
+    stats: () => countStreams({ responses, subscribers, mailboxes, audience, tailer }),
+    figures,
     handOver: responses.handOver,
     close: () => {
       closing ??= shutdown()

@@ -177,7 +177,7 @@ export function createHydration(
     if (ready.length === 0) return
     frames = []
     collected = 0
-    writable = connection.send(hydrator.join(ready))
+    writable = connection.send(hydrator.join(ready), ready.length)
   }
 
   function lastWords(): string {

@@ -46,7 +46,7 @@ export function createDealer({ claims, onFree }: DealerSite): Dealer {
     } else if (frame === 'dropped') settle(hand, claim, 'taken')
     // At once it would most likely fail again, and again.
     else if (frame === 'failed') settle(hand, claim, 'failed')
-    else hand.connection.send(frame, (flushed) => settle(hand, claim, flushed ? 'taken' : 'returned'))
+    else hand.connection.send(frame, 1, (flushed) => settle(hand, claim, flushed ? 'taken' : 'returned'))
   }
 
   function settle(hand: Hand, claim: Claim, fate: Fate): void {

@@ -35,6 +35,8 @@ export interface Mailboxes {
   leave(connection: Connection): void
   /** Streams that are open. */
   readonly size: number
+  /** The keys of one of them; null where it is none, or ends. */
+  keysOf(connection: Connection): ReadonlySet<string> | null
   /** Resolves when the store knows what became of all that was claimed. Every stream must have left. */
   close(): Promise<void>
 }
@@ -233,6 +235,10 @@ export function createMailboxes(site: MailboxesSite): Mailboxes {
       let size = 0
       for (const box of boxes.values()) size += box.members
       return size
+    },
+    keysOf: (connection) => {
+      const reader = readers.get(connection)
+      return reader && !reader.retired ? reader.box.group.keys : null
     },
     close: async () => {
       await Promise.all(looks)

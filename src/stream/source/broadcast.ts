@@ -88,7 +88,7 @@ export function createBroadcast(
 
   function offer(member: Member, frame: Buffer): void {
     member.behind = member.connection.isFull()
-    if (!member.behind) member.writable = member.connection.send(frame)
+    if (!member.behind) member.writable = member.connection.send(frame, 1)
     else if (kind === 'iterable') end(member, 'slow')
   }
 
