@@ -104,7 +104,7 @@ describe('the live example', () => {
   it('keeps what happens while the server is away', async () => {
     await startAndFreeze()
     expect(await server.stop()).to.equal(0)
-    await page.waitForSelector('[data-state=reconnecting]')
+    await page.waitForSelector('[data-state=waiting]')
     release('SIGCONT')
     const events = createFileSignal({ root })
     await events.signal('jobs', { note: 'nobody listens' }, { event: 'note' })
@@ -115,6 +115,38 @@ describe('the live example', () => {
     const findings = await logLines(page, 'finding')
     expect(findings).to.have.lengthOf(COPIES_BEFORE + COPIES_AFTER)
     expect(new Set(findings)).to.have.lengthOf(findings.length)
+  })
+
+  it('kills its web process and starts another; what the job says meanwhile comes afterwards, each once', async () => {
+    await startAndFreeze()
+    await page.click('#kill')
+    await page.waitForSelector('[data-state=waiting]')
+    release('SIGCONT')
+    const story = await until(async () => (await logLines(page, 'outage'))[0], 'the story', 15_000)
+    const [, before, after, late] =
+      /^Away for \d+\.\d s\. Web process (\d+) is gone, (\d+) answers\. (\d+) events happened meanwhile: none is missing, none came twice\.$/.exec(
+        story,
+      ) ?? expect.fail(story)
+    expect(before).to.not.equal(after)
+    expect(Number(late)).to.be.at.least(COPIES_AFTER)
+    await until(finished(page), 'the end')
+    expect(await page.textContent('#facts')).to.match(/Events\d+, each exactly once$/)
+    const findings = await logLines(page, 'finding')
+    expect(findings).to.have.lengthOf(COPIES_BEFORE + COPIES_AFTER)
+    expect(new Set(findings)).to.have.lengthOf(findings.length)
+  })
+
+  it('restarts its web process as a deploy does, and says it where an event is lost or comes twice', async () => {
+    const events = createFileSignal({ root })
+    const say = (number: number) => events.signal('jobs', { number }, { event: 'progress' })
+    await say(1)
+    await page.click('#deploy')
+    await page.waitForSelector('[data-state=waiting]')
+    for (const number of [1, 2, 5]) await say(number)
+    await events.close()
+    const story = await until(async () => (await logLines(page, 'outage'))[0], 'the story', 15_000)
+    expect(story).to.match(/ 3 events happened meanwhile: 3 are missing or came twice\.$/)
+    expect(await page.textContent('#facts')).to.match(/Events5, 2 lost, 1 twice$/)
   })
 
   it('tells of a job that was killed, and lets another begin', async () => {

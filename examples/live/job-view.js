@@ -1,8 +1,8 @@
+import { create, createFacts, element, formatBytes, formatCount, formatSeconds } from './text.js'
+
 const LOG_LINES = 200
 /** A job that says nothing for so long (ms) has died without a word, and another may begin. */
 const SILENCE = 10_000
-
-const element = (id) => document.getElementById(id)
 
 /**
  * Shows the events of the key "jobs". The view is what all events so far add up to, so it does not
@@ -12,6 +12,7 @@ export function createJobView() {
   let job = null
   let lines = []
   let findings = 0
+  let tally = newTally()
   let drawing = false
 
   setInterval(draw, 1000)
@@ -24,7 +25,7 @@ export function createJobView() {
 
   function draw() {
     drawing = false
-    drawJob(job)
+    drawJob(job, tally)
     drawLog(lines.splice(0), findings)
   }
 
@@ -34,7 +35,9 @@ export function createJobView() {
       if (event === 'started') {
         job = null
         findings = 0
+        tally = newTally()
       }
+      count(tally, facts.number)
       if (event === 'finding') {
         findings += 1
         job = { ...job, at: facts.at }
@@ -43,9 +46,17 @@ export function createJobView() {
       if (text) lines.push({ event, text, at: facts.at })
       changed()
     },
+    /** A line of this page itself, which is no event. */
+    note(event, text) {
+      lines.push({ event, text, at: Date.now() })
+      changed()
+    },
+    /** How many events of the job were lost or came twice, by the numbers that it gives them. */
+    faults: () => tally.lost + tally.repeated,
     clear() {
       job = null
       findings = 0
+      tally = newTally()
       lines = []
       element('log').replaceChildren()
       changed()
@@ -63,7 +74,19 @@ const SENTENCES = {
   note: (facts) => (typeof facts.note === 'string' ? facts.note : JSON.stringify(facts)),
 }
 
-function drawJob(job) {
+function newTally() {
+  return { last: 0, lost: 0, repeated: 0 }
+}
+
+/** The job numbers its events from 1; what somebody else says under its key has no number. */
+function count(tally, number) {
+  if (number === undefined) return
+  if (number <= tally.last) tally.repeated += 1
+  else tally.lost += number - tally.last - 1
+  tally.last = Math.max(tally.last, number)
+}
+
+function drawJob(job, tally) {
   const running = job !== null && !['finished', 'failed'].includes(job.state) && Date.now() - job.at < SILENCE
   element('start').disabled = running
   const { value, max } = measure(job)
@@ -71,11 +94,7 @@ function drawJob(job) {
   bar.max = max
   bar.value = value
   element('state').textContent = describe(job)
-  const facts = listFacts(job ?? {}).flatMap(([name, text]) => [
-    create('dt', name),
-    create('dd', text ?? '–'),
-  ])
-  element('facts').replaceChildren(...facts)
+  element('facts').replaceChildren(...createFacts(listFacts(job ?? {}, tally)))
 }
 
 function measure(job) {
@@ -93,7 +112,7 @@ function describe(job) {
 }
 
 /** Always the same lines, so that nothing below them moves. */
-function listFacts(job) {
+function listFacts(job, tally) {
   const largest = job.largest?.[0]
   return [
     ['Process', job.pid],
@@ -102,7 +121,14 @@ function listFacts(job) {
     ['Copies', job.wasted === undefined ? null : `${formatCount(job.copies)}, ${formatBytes(job.wasted)}`],
     ['Unreadable', formatCount(job.unreadable)],
     ['Largest', largest && `${largest.path}, ${formatBytes(largest.bytes)}`],
+    ['Events', describeTally(tally)],
   ]
+}
+
+function describeTally({ last, lost, repeated }) {
+  if (last === 0) return null
+  const faults = [lost > 0 && `${formatCount(lost)} lost`, repeated > 0 && `${formatCount(repeated)} twice`]
+  return `${formatCount(last)}, ${faults.filter(Boolean).join(', ') || 'each exactly once'}`
 }
 
 function drawLog(lines, findings) {
@@ -119,31 +145,4 @@ function createLine({ event, text, at }) {
   const time = create('time', at ? new Date(at).toLocaleTimeString() : '')
   line.append(time, create('span', text))
   return line
-}
-
-/** Text is text here: a file may be called <img onerror=...>. */
-function create(name, text = '') {
-  const made = document.createElement(name)
-  made.textContent = text
-  return made
-}
-
-function formatCount(count) {
-  return count === undefined ? null : Number(count).toLocaleString('en')
-}
-
-function formatSeconds(milliseconds) {
-  return `${(milliseconds / 1000).toFixed(1)} s`
-}
-
-function formatBytes(bytes) {
-  if (bytes === undefined) return null
-  const steps = ['bytes', 'KB', 'MB', 'GB', 'TB']
-  let amount = Number(bytes)
-  let step = 0
-  while (amount >= 1000 && step < steps.length - 1) {
-    amount /= 1000
-    step += 1
-  }
-  return `${step === 0 ? amount : amount.toFixed(1)} ${steps[step]}`
 }

@@ -17,6 +17,7 @@ const started = Date.now()
 const done = { files: 0, bytes: 0, copies: 0, wasted: 0, unreadable: 0 }
 let total = 0
 let lastProgress = 0
+let number = 0
 
 await say('started', { folder, pid: process.pid })
 const files = await listFiles()
@@ -95,6 +96,8 @@ async function progress() {
   await say('progress', { done: done.files, total, bytes: done.bytes })
 }
 
+/** Its events are numbered, so that whoever hears them can tell whether one is missing. */
 function say(event, facts) {
-  return signal('jobs', { job, at: Date.now(), ...facts }, { event })
+  number += 1
+  return signal('jobs', { job, number, at: Date.now(), ...facts }, { event })
 }

@@ -1,63 +1,80 @@
+import { listen } from '/sse-client.js'
+import { createConnectionView } from './connection-view.js'
 import { createJobView } from './job-view.js'
+import { createOutageView } from './outage-view.js'
+import { element } from './text.js'
+import { createTimeline } from './timeline.js'
 
-const view = createJobView()
-const startButton = document.querySelector('#start')
-const answer = document.querySelector('#answer')
-const connection = document.querySelector('#connection')
-let source = null
+const EVENTS = ['started', 'progress', 'finding', 'finished', 'failed', 'note']
+/** How often the web process is asked how many streams it has, in ms. */
+const ASKED_EVERY = 2000
+
+const job = createJobView()
+const connection = createConnectionView()
+const outage = createOutageView({ faults: job.faults, onOver: (story) => job.note('outage', story) })
+const timeline = createTimeline()
+let live = null
 
 connect()
-showAbout()
-startButton.addEventListener('click', start)
-document.querySelector('#copy').addEventListener('click', copyCommand)
+setInterval(showAbout, ASKED_EVERY)
+element('start').addEventListener('click', () => ask('/jobs'))
+element('deploy').addEventListener('click', () => ask('/restart?how=deploy'))
+element('kill').addEventListener('click', () => ask('/restart?how=kill'))
+element('copy').addEventListener('click', copyCommand)
 
-/**
- * The browser reconnects by itself and says which event it saw last; the server sends what came after it.
- * Nothing here keeps count.
- */
+/** The client comes back by itself, says which event it saw last, and gets what came after it. Nothing here keeps count. */
 function connect() {
-  showConnection('connecting', 'connecting')
-  source = new EventSource('/stream/jobs.sse')
-  source.addEventListener('open', () => showConnection('open', 'open'))
-  source.addEventListener('error', () => {
-    if (source.readyState === EventSource.CLOSED) showConnection('closed', 'closed')
-    else showConnection('reconnecting', 'connection lost, reconnecting')
-  })
+  live = listen('/stream/jobs.sse', { share: true })
+  live.on('state', showState)
+  for (const name of EVENTS) live.on(name, (data, event) => take(name, data, event))
   // What this page saw last is not known any more, so the view begins anew, with all there is.
-  source.addEventListener('reset', () => {
-    source.close()
-    view.clear()
+  live.on('reset', () => {
+    live.close()
+    job.clear()
     connect()
   })
-  for (const event of ['started', 'progress', 'finding', 'finished', 'failed', 'note']) {
-    source.addEventListener(event, ({ data }) => view.take(event, JSON.parse(data)))
-  }
 }
 
-function showConnection(state, text) {
-  connection.dataset.state = state
-  connection.textContent = text
+function take(name, data, { createdAt }) {
+  job.take(name, data)
+  outage.take(createdAt)
+  timeline.take(name, createdAt)
 }
 
-async function start() {
-  if (source.readyState === EventSource.CLOSED) connect()
-  answer.textContent = ''
+function showState(state) {
+  connection.show(state)
+  outage.show(state)
+  timeline.show(state)
+  if (state.state === 'open') showAbout()
+}
+
+/** Asks for something to be done. The answer is short; what comes of it arrives as events. */
+async function ask(path) {
+  if (live.state.state === 'closed') connect()
+  element('answer').textContent = ''
   try {
-    const response = await fetch('/jobs', { method: 'POST' })
-    if (!response.ok) answer.textContent = `Not started: ${await response.text()}.`
+    const response = await fetch(path, { method: 'POST' })
+    if (!response.ok) element('answer').textContent = `Not done: ${await response.text()}.`
   } catch {
-    answer.textContent = 'Not started: the server cannot be reached.'
+    element('answer').textContent = 'Not done: the server cannot be reached.'
   }
 }
 
 async function showAbout() {
-  const about = await (await fetch('/about.json')).json()
-  document.querySelector('#folder').textContent = about.folder
-  document.querySelector('#command').textContent = about.command
+  if (live.state.state !== 'open' || document.hidden) return
+  try {
+    const about = await (await fetch('/about.json')).json()
+    element('folder').textContent = about.folder
+    element('command').textContent = about.command
+    connection.meet(about)
+    outage.meet(about)
+  } catch {
+    // It is away; the connection's own state says so.
+  }
 }
 
 async function copyCommand({ target }) {
-  await navigator.clipboard.writeText(document.querySelector('#command').textContent)
+  await navigator.clipboard.writeText(element('command').textContent)
   target.textContent = 'Copied'
   setTimeout(() => {
     target.textContent = 'Copy'

@@ -1,87 +1,66 @@
-// A web app whose page watches a job of another process: node examples/live/server.js [FOLDER]
-import { spawn } from 'node:child_process'
+// A page that watches a long job, and a web server that is restarted under it: node examples/live/server.js [FOLDER]
+// This is the part that stays. It runs the web process, and runs it again when it has ended, as a panel or systemd
+// does; and it runs the jobs, as cron or a queue does. It only publishes: streams are the web process' business.
+import { fork, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import Router from '@koa/router'
-import { createFileSignal } from 'file-signal'
-import Koa from 'koa'
+import { signal } from 'file-signal'
 
-const PORT = Number(process.env.PORT || 3000)
 const HERE = import.meta.dirname
-const PROJECT = resolve(HERE, '../..')
+/** An app of some size takes a while to load, in ms; this one would be back before anybody has noticed. */
+const LOADING = 2000
 // What is worked on is decided here, never by a request.
-const FOLDER = resolve(process.argv[2] ?? join(PROJECT, 'node_modules'))
+const FOLDER = resolve(process.argv[2] ?? join(HERE, '../../node_modules'))
 
 if (!statSync(FOLDER, { throwIfNoEntry: false })?.isDirectory()) {
   console.error(`${FOLDER} is not a folder`)
   process.exit(2)
 }
 
-const events = createFileSignal()
-const app = new Koa()
-const router = new Router()
-let ownNames = []
+/** Pages come back to the address that they know, so the first port is that of all web processes. */
+let port = Number(process.env.PORT || 3000)
+let web = null
+let loading = null
 let job = null
+let isStopping = false
 
-// The page and its job meet at one key. The page keeps no state of its own: whatever it shows follows from
-// the events, so a reload or a second browser asks for all of them and stands where the first one stands.
-router.get('/stream/jobs.sse', events.stream('jobs', { replay: 'all' }))
+startWeb()
+web.once('message', () => console.log(`Open http://127.0.0.1:${port} (it works on ${FOLDER})`))
+for (const name of ['SIGINT', 'SIGTERM']) process.once(name, stop)
 
-router.post('/jobs', onlyFromThisPage, async (ctx) => {
-  if (job) ctx.throw(409, 'a job is running already')
-  ctx.body = { job: await startJob() }
-  ctx.status = 202
-})
-
-router.get('/about.json', async (ctx) => {
-  ctx.body = { folder: FOLDER, command: await shellCommand() }
-})
-
-const PAGES = {
-  '/': ['index.html', 'text/html'],
-  '/page.js': ['page.js', 'text/javascript'],
-  '/job-view.js': ['job-view.js', 'text/javascript'],
-  '/style.css': ['style.css', 'text/css'],
-  '/icon.svg': ['icon.svg', 'image/svg+xml'],
-}
-for (const [path, [file, type]] of Object.entries(PAGES)) {
-  router.get(path, async (ctx) => {
-    ctx.type = type
-    ctx.set('Cache-Control', 'no-cache')
-    ctx.body = await readFile(join(HERE, file))
+function startWeb() {
+  let isUp = false
+  web = fork(join(HERE, 'web.js'), [FOLDER], { env: { ...process.env, PORT: String(port) } })
+  web.on('message', (told) => {
+    isUp = true
+    hear(told)
+  })
+  web.once('exit', () => {
+    web = null
+    if (isStopping) return
+    // What cannot even start has said why, and is not tried again.
+    if (isUp) loading = setTimeout(startWeb, LOADING)
+    else process.exitCode = 1
   })
 }
 
-app.use(onlyUnderOwnName)
-app.use(secureHeaders)
-app.use(router.routes())
-app.use(router.allowedMethods())
-
-const server = app.listen(PORT, '127.0.0.1', () => {
-  const { port } = server.address()
-  ownNames = [`127.0.0.1:${port}`, `localhost:${port}`]
-  console.log(`Open http://127.0.0.1:${port} (it works on ${FOLDER})`)
-})
-server.on('error', (error) => {
-  const remedy = error.code === 'EADDRINUSE' ? '; choose another: PORT=3001 npm start' : ''
-  console.error(`Cannot listen on port ${PORT} (${error.code})${remedy}`)
-  process.exitCode = 1
-})
-
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop)
-
-/** An open stream would keep server.close() waiting for ever, so streams end first; browsers reconnect later. */
-async function stop() {
-  server.close()
-  await events.close()
-  // Browsers open connections in advance, without a request; Node would wait for those for a minute.
-  server.closeAllConnections()
+/** What the web process says first, and what it wants later. */
+function hear({ listening, start, restart }) {
+  if (listening) {
+    port = listening
+    tellWeb()
+  }
+  if (start && job === null) startJob()
+  if (restart) web?.kill(restart === 'kill' ? 'SIGKILL' : 'SIGTERM')
 }
 
-/** A job is a process: it neither slows this one down nor ends with it. */
-async function startJob() {
+function tellWeb() {
+  if (web?.connected) web.send({ isBusy: job !== null })
+}
+
+/** A job is a process: it neither slows another down nor ends with it. */
+function startJob() {
   const id = randomUUID()
   job = spawn(process.execPath, [join(HERE, 'job.js'), FOLDER, id], {
     detached: true,
@@ -89,47 +68,20 @@ async function startJob() {
   })
   job.unref()
   job.once('error', (error) => jobEnded(id, error.message))
-  job.once('exit', (code, signal) => jobEnded(id, code === 0 ? null : `it ended with ${signal ?? code}`))
-  return id
+  job.once('exit', (code, name) => jobEnded(id, code === 0 ? null : `it ended with ${name ?? code}`))
+  tellWeb()
 }
 
 /** A job that was killed cannot say so itself. */
 async function jobEnded(id, reason) {
   job = null
+  tellWeb()
   if (reason === null) return
-  await events.signal('jobs', { job: id, at: Date.now(), reason }, { event: 'failed' }).catch(console.error)
+  await signal('jobs', { job: id, at: Date.now(), reason }, { event: 'failed' }).catch(console.error)
 }
 
-/** Another name that leads to this address (DNS rebinding) would let a foreign page read everything here. */
-async function onlyUnderOwnName(ctx, next) {
-  if (!ownNames.includes(ctx.host)) ctx.throw(403, 'unknown host')
-  await next()
-}
-
-/** A foreign page can send a form to this address without being asked; its Origin gives it away. */
-async function onlyFromThisPage(ctx, next) {
-  if (ctx.get('Origin') !== `http://${ctx.host}`) ctx.throw(403, 'foreign origin')
-  await next()
-}
-
-async function secureHeaders(ctx, next) {
-  ctx.set({
-    'Content-Security-Policy':
-      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-  })
-  await next()
-}
-
-/** The line that signals this page from any terminal of this machine. */
-async function shellCommand() {
-  const { root } = await events.stats()
-  const elsewhere = root && root.path !== PROJECT ? ` --root ${quote(root.path)}` : ''
-  return `cd ${quote(PROJECT)} && npx file-signal${elsewhere} signal jobs '{"note":"hello"}' --event note`
-}
-
-function quote(path) {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
+function stop() {
+  isStopping = true
+  clearTimeout(loading)
+  web?.kill('SIGTERM')
 }
