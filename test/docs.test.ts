@@ -4,6 +4,7 @@ import { dirname, join, normalize, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { createFileSignal, type FileSignalError } from 'file-signal'
+import { listen } from 'file-signal/client'
 
 const HERE = fileURLToPath(new URL('../', import.meta.url))
 const CLI = join(HERE, 'dist/cli/main.js')
@@ -74,6 +75,21 @@ describe('the documentation', () => {
     })
   }
 
+  it('lists all options of the client, and all reasons of its states: docs/client.md', () => {
+    const page = readFileSync(join(HERE, 'docs/client.md'), 'utf8')
+    const [, options = ''] = page.split('## Options\n')
+    const listed = [...(options.split('\n#')[0] ?? '').matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name)
+    const unknown = () => listen('http://127.0.0.1/', { nonesuch: 1 } as object)
+    expect(unknown).to.throw(TypeError, new RegExp(`knows ${listed.join(', ')}$`))
+    const source = readFileSync(join(HERE, 'src/client/states.ts'), 'utf8')
+    const [, reasons = ''] = /type Reason =([\s\S]*?)\n\n/.exec(source) ?? []
+    const [, table = ''] = page.split('| reason | what has happened |\n')
+    const explained = [...(table.split('\n\n')[0] ?? '').matchAll(/^\| `([\w-]+)`/gm)].map(([, name]) => name)
+    expect(explained.sort()).to.deep.equal(
+      [...reasons.matchAll(/'([\w-]+)'/g)].map(([, name]) => name).sort(),
+    )
+  })
+
   it('links, in what the package ships, only to what it ships too', () => {
     const out = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
       cwd: HERE,
@@ -92,9 +108,11 @@ describe('the documentation', () => {
   })
 })
 
-/** Links that are no addresses. */
+/** Links that are no addresses, and pictures. */
 function linksOf(text: string): string[] {
-  return [...text.matchAll(/\]\((?![a-z]+:)([^)\s]+)\)/g)].map(([, link]) => link as string)
+  return [...text.matchAll(/(?:\]\(|<(?:img|source)[^>]* (?:src|srcset)=")(?![a-z]+:)([^)"\s]+)/g)].map(
+    ([, link]) => link as string,
+  )
 }
 
 function targetOf(page: string, link: string): { path: string; heading: string | undefined } {
