@@ -13,6 +13,9 @@ export interface LineSite extends Way {
   onState(state: LineState): void
   /** Gets the digest of the keys that this client was given, at each connect. */
   onKeys?(digest: string): void
+  /** `now` asks for what there is after the cursor, and is over when there is no more: then `onWhole` is called. */
+  readonly mode?: 'now'
+  onWhole?(): void
 }
 
 /** One connection to a stream, opened again and again until it is closed, or closed by the server. */
@@ -40,9 +43,11 @@ export function openLine(site: LineSite): Line {
   let failures = 0
   let heartbeat = 15_000
   let heardAt = 0
-  const mode: Mode | '' = ''
+  const mode: Mode | '' = site.mode ?? ''
   let wasStream = false
   let isReady = false
+  /** Whether the request under way has brought anything. */
+  let hasNews = false
   /** Ends the request under way, for a reason that is not the answer's. */
   let interrupt = (_verdict?: Verdict) => {}
   /** Ends the pause under way; false where it is too early for that. */
@@ -54,6 +59,11 @@ export function openLine(site: LineSite): Line {
       site.onState({ state: 'connecting', reason: last.reason })
       const verdict = await attempt()
       if (isOver) return
+      if (site.mode && verdict.whole && verdict.state === 'waiting') {
+        if (hasNews) continue
+        close()
+        return site.onWhole?.()
+      }
       if (verdict.state === 'closed' && !(verdict.reason === 'not-a-stream' && wasStream)) {
         close()
         return site.onState(verdict)
@@ -68,7 +78,7 @@ export function openLine(site: LineSite): Line {
     const control = new AbortController()
     const startedAt = Date.now()
     let ending: Verdict | undefined
-    isReady = false
+    isReady = hasNews = false
     interrupt = (verdict) => {
       ending ??= verdict
       control.abort()
@@ -104,6 +114,7 @@ export function openLine(site: LineSite): Line {
       if (block.id && !cursor) move({ id: block.id, event: '' })
     } else if (event === 'reset' || data === '[DONE]' || !block.id || !isPast(block.id, cursor)) {
       failures = 0
+      hasNews = true
       move(block)
     }
   }

@@ -4,6 +4,7 @@ import { openLine } from './line.js'
 import { type ListenOptions, readOptions, readUrl } from './options.js'
 import type { Block } from './parser.js'
 import { createQueue, type Queue } from './queue.js'
+import { openSharedLine } from './share.js'
 import { type LineState, type LiveState, tell } from './states.js'
 
 export type { EventInfo, ListenOptions, LiveEvent, LiveState }
@@ -71,7 +72,8 @@ export function listen(url: string | URL, options: ListenOptions = {}): Live {
     if (state.state !== 'closed') onState({ state: 'closed', reason: 'asked' })
   }
 
-  const line = openLine({ url: address, settings, after: lastEventId, onBlock, onState })
+  const open = settings.share ? openSharedLine : openLine
+  const line = open({ url: address, settings, after: lastEventId, onBlock, onState })
   if (settings.signal?.aborted) close()
   else settings.signal?.addEventListener('abort', close)
   return {

@@ -1,0 +1,120 @@
+/** The tabs that share one line: one of them leads, and what it says reaches all others. */
+export interface Group<Words> {
+  /** Tells the others, as their leader. */
+  say(words: Words): void
+  /** Lets go of the lead and of the place in the queue; another tab leads at once. Idempotent. */
+  leave(): void
+}
+
+export interface GroupSite<Words> {
+  /** This tab leads from now on. */
+  onLead(): void
+  /** It does no more: another tab took the lead, for this one did not answer. */
+  onLost(): void
+  /** The leader said something. */
+  onWords(words: Words): void
+  /** What the leader says of itself to those who ask, and when it begins. */
+  about(): Words
+}
+
+/** A ping has nothing in it. The terms of leaders rise, so that one who wakes up is not believed any more. */
+type Message<Words> = null | { readonly term: number; readonly words: Words }
+
+/**
+ * Milliseconds between two looks at the leader, and how much longer it may be, at random: tabs that see the same
+ * silence are not to take the lead from one another.
+ */
+const LOOK = 125
+const JITTER = 25
+/** A look without a word of the leader since the last one pings it; the one after so many pings takes the lead. */
+const PINGS = 2
+
+/** Whether tabs of this page can find one another: on plain http only those of this machine can. */
+export function canShare(): boolean {
+  return typeof BroadcastChannel === 'function' && !!navigator.locks
+}
+
+/**
+ * Joins the tabs of this origin that know the same name.
+ *
+ * The browser queues them for a lock: whoever holds it leads, and a tab that is closed or has crashed holds none. One
+ * that holds it and does not answer (stopped, or busy) loses it within LOOK × (PINGS + 2).
+ */
+export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Words> {
+  const channel = new BroadcastChannel(name)
+  const leaving = new AbortController()
+  const { signal } = leaving
+  let letGo: (() => void) | null = null
+  let term = 0
+  let silence = 0
+
+  async function queue(options: LockOptions): Promise<void> {
+    let hold: (() => void) | null = null
+    const lead = () =>
+      new Promise<void>((resolve) => {
+        hold = resolve
+        take(resolve)
+      })
+    try {
+      await navigator.locks.request(name, options, lead)
+    } catch (error) {
+      // A document that may not have locks shares with nobody, and leads itself.
+      if ((error as Error).name !== 'AbortError') await lead()
+    }
+    if (signal.aborted) return
+    if (hold && hold === letGo) {
+      letGo = null
+      site.onLost()
+    }
+    if (!options.steal) queue(options)
+  }
+
+  function take(hold: () => void): void {
+    if (signal.aborted) {
+      hold()
+      return
+    }
+    const leads = letGo !== null
+    letGo = hold
+    if (leads) return
+    term = Math.max(term + 1, Date.now())
+    site.onLead()
+    say(site.about())
+  }
+
+  function look(): void {
+    if (letGo) return
+    silence += 1
+    if (silence > PINGS + 1) {
+      silence = 0
+      queue({ steal: true })
+    } else if (silence > 1) channel.postMessage(null)
+  }
+
+  function say(words: Words): void {
+    channel.postMessage({ term, words })
+  }
+
+  channel.onmessage = ({ data }: MessageEvent<Message<Words>>) => {
+    if (!data) {
+      if (letGo) say(site.about())
+    } else if (data.term >= term) {
+      term = data.term
+      silence = 0
+      if (!letGo) site.onWords(data.words)
+    }
+  }
+  const timer = setInterval(look, LOOK + Math.random() * JITTER)
+  channel.postMessage(null)
+  queue({ signal })
+
+  return {
+    say,
+    leave: () => {
+      clearInterval(timer)
+      leaving.abort()
+      channel.close()
+      letGo?.()
+    },
+  }
+}

@@ -1,0 +1,212 @@
+import { isPast } from './cursor.js'
+import { canShare, type Group, joinGroup } from './group.js'
+import { type Line, type LineSite, openLine } from './line.js'
+import type { Block } from './parser.js'
+import type { LineState } from './states.js'
+
+/** What the leader says. */
+type Words = Passed | Standing
+
+/** Where it stands, and how its line does. */
+interface Standing {
+  readonly here: string
+  readonly state: LineState
+}
+
+/** A block that it got, with its cursor before. */
+interface Passed {
+  readonly block: Block
+  readonly prev: string
+  /** Set by the tab that has asked the server for what is missing before the block. */
+  asked?: boolean
+}
+
+/** Blocks that may wait while a tab asks for what it missed; more are dropped, and asked for in their turn. */
+const LONGEST = 10_000
+
+/**
+ * One line for all tabs of this origin that listen to the same address as the same user, and get the same keys.
+ *
+ * One tab leads: it has the connection, and passes on what comes. Each tab has a cursor of its own, so it does not matter
+ * who leads, nor when that changes: what a tab had is dropped, and what it misses it asks the server for. Where
+ * browsers cannot share, a line for this tab alone.
+ */
+export function openSharedLine(site: LineSite): Line {
+  if (!canShare()) return openLine(site)
+  let cursor = site.after
+  let keys = ''
+  let group: Group<Words> | null = null
+  /** The one for all while this tab leads; else what asks for that which was missed, or null. */
+  let line: Line | null = null
+  let leads = false
+  let lines: LineState = { state: 'connecting', reason: 'start' }
+  let waiting: Passed[] = []
+  let isAway = false
+
+  /** The server says first who this tab is, and gives it what is its own to get: a replay, a reset, a refusal. */
+  function join(): void {
+    catchUp(() => {
+      const { url, settings } = site
+      const name = ['file-signal', url, settings.identity, settings.credentials, keys]
+      group = joinGroup(JSON.stringify(name), { onLead, onLost, onWords, about })
+    })
+  }
+
+  function about(): Words {
+    return { here: cursor, state: lines }
+  }
+
+  function onLead(): void {
+    line?.close()
+    waiting = []
+    leads = true
+    line = openLine({
+      ...site,
+      after: cursor,
+      onKeys,
+      onBlock: (block, prev) => {
+        // First the others: a handler of this page may take its time.
+        group?.say({ block, prev })
+        deliver(block)
+      },
+      onState: (state) => {
+        if (state.state === 'closed') return end(state)
+        lines = state
+        group?.say(about())
+        tell()
+      },
+    })
+  }
+
+  function onLost(): void {
+    line?.close()
+    line = null
+    leads = false
+    tell()
+  }
+
+  function onWords(words: Words): void {
+    if ('block' in words) take(words)
+    else hear(words)
+  }
+
+  function hear({ here, state }: Standing): void {
+    if (JSON.stringify(state) !== JSON.stringify(lines)) {
+      lines = state
+      tell()
+    }
+    if (here && !isPast(here, cursor)) catchUp(follow)
+  }
+
+  function take(passed: Passed): void {
+    if (line) {
+      if (waiting.push(passed) > LONGEST) waiting = []
+      return
+    }
+    // What the leader says behind the end, or before it is known that this tab is somebody else.
+    if (!group) return
+    const { block, prev } = passed
+    const { id, event } = block
+    // Whether this tab's own place is lost, too, is for the server to say.
+    if (event === 'reset') catchUp(follow)
+    else if (!id) deliver(block)
+    else if (isPast(id, cursor) && !(isDone(block) && id === cursor)) return
+    else if (passed.asked || prev === cursor || isPast(prev, cursor)) deliver(block)
+    else {
+      waiting.push({ ...passed, asked: true })
+      catchUp(follow)
+    }
+  }
+
+  function follow(): void {
+    const passed = waiting
+    waiting = []
+    passed.forEach(take)
+  }
+
+  /** Asks from this tab's own cursor until there is no more. */
+  function catchUp(then: () => void): void {
+    line ??= openLine({
+      ...site,
+      after: cursor,
+      mode: 'now',
+      onKeys,
+      onBlock: deliver,
+      onState: (state) => {
+        if (state.state === 'closed') end(state)
+        else if (!group && state.state !== 'open') {
+          lines = state
+          tell()
+        }
+      },
+      onWhole: () => {
+        line = null
+        then()
+      },
+    })
+  }
+
+  function deliver(block: Block): void {
+    const prev = cursor
+    cursor = block.id ?? cursor
+    site.onBlock(block, prev)
+    if (isDone(block) && !line) end({ state: 'closed', reason: 'ended' })
+  }
+
+  /** A tab that is somebody else now hears others, and is heard by others. */
+  function onKeys(digest: string): void {
+    const isOther = group && digest !== keys
+    keys = digest
+    if (!isOther) return
+    leave()
+    join()
+  }
+
+  function tell(): void {
+    site.onState({ ...lines, role: leads ? 'leader' : 'follower' })
+  }
+
+  function end(state: LineState): void {
+    const role = leads ? 'leader' : 'follower'
+    close()
+    site.onState({ ...state, role })
+  }
+
+  function leave(): void {
+    line?.close()
+    line = null
+    leads = false
+    waiting = []
+    group?.leave()
+    group = null
+  }
+
+  /** A page that is put away holds no lock: it would not be kept, or lead and be asleep. */
+  function live({ type }: Event): void {
+    const wasAway = isAway
+    isAway = type === 'pagehide' || type === 'freeze'
+    if (isAway) leave()
+    else if (wasAway) join()
+  }
+
+  function close(): void {
+    for (const type of LIFE) removeEventListener(type, live, true)
+    leave()
+  }
+
+  for (const type of LIFE) addEventListener(type, live, true)
+  join()
+  return {
+    get cursor() {
+      return cursor
+    },
+    check: () => line?.check(),
+    close,
+  }
+}
+
+const LIFE = ['pagehide', 'freeze', 'pageshow', 'resume']
+
+function isDone({ event, data }: Block): boolean {
+  return event === '' && data === '[DONE]'
+}
