@@ -20,6 +20,8 @@ export interface PayloadEngine {
   readonly commitsOnCall: boolean
   /** True where other processes see the same rows, so that they must be woken. */
   readonly shared: boolean
+  /** For looking at what is stored, whatever its key, in engines that can. */
+  readonly journal?: Journal
   /** For streams that share their events out, in engines that can. */
   readonly mailbox?: Mailbox
   /**
@@ -141,6 +143,43 @@ export interface Page {
   readonly pruned: ReadonlyMap<string, number>
   /** Rows of any key up to this number may have been pruned without a mark of their own. */
   readonly floor: number
+}
+
+/** What is newest in a store. Asked often while somebody looks, so it takes no longer than a page. */
+export interface Journal {
+  /** The newest rows of all keys, oldest first. */
+  read(request: JournalRequest): Promise<JournalPage>
+  /** The keys with the most rows among the newest 10,000, at most `limit`, those with the most first. */
+  keys(request: { readonly limit: number }): Promise<readonly JournalKey[]>
+}
+
+export interface JournalRequest {
+  /** Rows after this cursor; null, or one of another epoch, for none. */
+  readonly after: Cursor | null
+  /** At most this many rows, the newest ones. */
+  readonly maxRows: number
+  /** Payloads are cut where they are longer, as UTF-8. */
+  readonly payloadBytes: number
+}
+
+export interface JournalPage {
+  readonly head: Head
+  readonly rows: readonly JournalRow[]
+  /** True where the cursor's own epoch holds and rows after it are not in the page: there were more than `maxRows`. */
+  readonly skipped: boolean
+}
+
+/** A row whose payload may be cut; `bytes` is its whole length, as UTF-8. */
+export interface JournalRow extends Row {
+  readonly bytes: number
+}
+
+/** `rows` counts those among the newest 10,000 of all keys, `newest` and `createdAt` are of the last one. */
+export interface JournalKey {
+  readonly key: string
+  readonly rows: number
+  readonly newest: number
+  readonly createdAt: number
 }
 
 /**

@@ -15,6 +15,7 @@ import type {
   ReadRequest,
   Row,
 } from './engine.js'
+import { createMemoryJournal } from './memory-journal.js'
 import { createMemoryLeases } from './memory-leases.js'
 
 /** Milliseconds until what a stream claimed and neither took nor gave back waits again. */
@@ -170,6 +171,7 @@ export function createMemory(lease: number): PayloadFactory {
       before: async (keys, count) => before(keys, count),
       prune: async () => prune(),
       leases,
+      journal: createMemoryJournal(() => rows, head),
       stats: async () => ({
         engine: 'memory',
         epoch,

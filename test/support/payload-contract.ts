@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type {
   Claimed,
   Head,
+  Journal,
   Leases,
   Mailbox,
   NewRow,
@@ -288,7 +289,88 @@ export function payloadContract(
       use()
       await engine.append([row('a', 1), row('b', 2), row('a', 3)])
       expect(await engine.stats()).to.include({ head: 3, rows: 3, keys: 2 })
+      const { bytes } = await engine.stats()
+      const many = Array.from({ length: 1998 }, (_, i) => row(`key ${i}`, 'x'.repeat(100)))
+      await engine.append(many)
+      expect(await engine.stats()).to.include({ rows: 2001, keys: 2000 })
+      expect((await engine.stats()).bytes - bytes).to.be.within(1998 * 100, 1998 * 500)
+      await engine.append([row('one more', 0)])
+      expect(await engine.stats()).to.include({ rows: 2002, keys: 2001 })
       await engine.close()
+    })
+
+    describe('with a journal, if it keeps one', () => {
+      let journal: Journal
+      const WIDE = { maxRows: 100, payloadBytes: 1000 }
+
+      beforeEach(function () {
+        const found = use().journal
+        if (found) journal = found
+        else skip(this, `${name} has no journal`)
+      })
+
+      it('shows the newest rows of all keys, oldest first, as they are stored', async () => {
+        expect((await journal.read({ after: null, ...WIDE })).rows).to.deep.equal([])
+        await engine.append([
+          row('a', { x: 1 }, { event: 'e' }),
+          row('b', 2),
+          row('a', null, { kind: 'end' }),
+        ])
+        const page = await journal.read({ after: null, ...WIDE })
+        expect(page.head).to.deep.equal(await engine.head())
+        expect(page.rows.map(({ createdAt: _, ...shown }) => shown)).to.deep.equal([
+          { n: 1, key: 'a', event: 'e', payload: '{"x":1}', kind: 'event', bytes: 7 },
+          { n: 2, key: 'b', event: null, payload: '2', kind: 'event', bytes: 1 },
+          { n: 3, key: 'a', event: null, payload: 'null', kind: 'end', bytes: 4 },
+        ])
+        const read = await engine.read({
+          after: { ...page.head, n: 0 },
+          keys: new Set(['b']),
+          maxRows: 1,
+          maxBytes: 1,
+        })
+        expect(page.rows[1]?.createdAt).to.equal(read.rows[0]?.createdAt)
+        expect(page.skipped).to.equal(false)
+      })
+
+      it('goes on after a cursor, and says where it skipped rows', async () => {
+        await engine.append(Array.from({ length: 10 }, (_, i) => row('a', i)))
+        const { epoch } = await engine.head()
+        const numbers = async (after: { epoch: string; n: number } | null, maxRows: number) => {
+          const { rows, skipped } = await journal.read({ after, maxRows, payloadBytes: 10 })
+          return [...rows.map(({ n }) => n), skipped]
+        }
+        expect(await numbers({ epoch, n: 7 }, 5)).to.deep.equal([8, 9, 10, false])
+        expect(await numbers({ epoch, n: 7 }, 3)).to.deep.equal([8, 9, 10, false])
+        expect(await numbers({ epoch, n: 7 }, 2)).to.deep.equal([9, 10, true])
+        expect(await numbers({ epoch, n: 10 }, 2)).to.deep.equal([false])
+        expect(await numbers(null, 2)).to.deep.equal([9, 10, false])
+        expect(await numbers({ epoch: 'another', n: 9 }, 2), 'another epoch').to.deep.equal([9, 10, false])
+      })
+
+      it('cuts payloads to whole characters, and tells how long they were', async () => {
+        await engine.append([row('a', 'äöü😀'), row('a', 'abc')])
+        const cut = async (payloadBytes: number) =>
+          (await journal.read({ after: null, maxRows: 9, payloadBytes })).rows.map(({ payload }) => payload)
+        expect(await cut(100)).to.deep.equal(['"äöü😀"', '"abc"'])
+        expect(await cut(8)).to.deep.equal(['"äöü', '"abc"'])
+        expect(await cut(4)).to.deep.equal(['"ä', '"abc'])
+        expect(await cut(0)).to.deep.equal(['', ''])
+        const { rows } = await journal.read({ after: null, maxRows: 9, payloadBytes: 4 })
+        expect(rows.map(({ bytes }) => bytes)).to.deep.equal([12, 5])
+      })
+
+      it('knows the busiest keys of late', async () => {
+        await engine.append(['a', 'b', 'b', 'c', 'a', 'b'].map((key) => row(key, 0)))
+        const keys = await journal.keys({ limit: 2 })
+        expect(keys.map(({ key, rows, newest }) => [key, rows, newest])).to.deep.equal([
+          ['b', 3, 6],
+          ['a', 2, 5],
+        ])
+        const { rows } = await journal.read({ after: null, ...WIDE })
+        expect(keys.map(({ createdAt }) => createdAt)).to.deep.equal([rows[5]?.createdAt, rows[4]?.createdAt])
+        expect(await journal.keys({ limit: 9 })).to.have.length(3)
+      })
     })
 
     describe('as a mailbox, if it is one', () => {

@@ -4,7 +4,6 @@ import { type Cursor, type Hint, randomEpoch } from '../../event.js'
 import { DEFAULT_RETENTION, type Retention } from '../../options.js'
 import type { Head } from '../engine.js'
 import type { Database, Statement } from './driver.js'
-import { weightOf } from './guest-bytes.js'
 import type { Finding } from './schema/migrate.js'
 import type { Tables } from './schema/tables.js'
 
@@ -30,7 +29,7 @@ export interface Connection {
   /** The head, and how far anything was pruned; one statement, for every page asks. */
   standing(): Standing
   epoch(): string
-  /** Bytes in use: pages of the file that are not free; as a guest what our events weigh, which takes a scan. */
+  /** Bytes in use: pages of the file that are not free. Of an application's database most are not ours. */
   bytes(): number
   /** What the store remembers, over the defaults. */
   retention(): Retention
@@ -79,10 +78,8 @@ export function createConnection(
   )
   const selectEpoch = db.prepare(`SELECT epoch FROM ${standingTable}`)
   const selectBytes = db.prepare(
-    isGuest
-      ? `SELECT ifnull(sum(${weightOf('payload')}), 0) AS used FROM ${events}`
-      : `SELECT (page_count - freelist_count) * page_size AS used
-          FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+    `SELECT (page_count - freelist_count) * page_size AS used
+      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
   )
   const selectTotal = db.prepare(
     'SELECT page_count * page_size AS total FROM pragma_page_count, pragma_page_size',

@@ -3,10 +3,12 @@ import { FileSignalError, quote } from '../../errors.js'
 import { refuseUnknown } from '../../option-values.js'
 import { appendCollected } from '../collect.js'
 import type { Appended, DriverStats, Head, NewRow, PayloadFactory, PayloadSite } from '../engine.js'
+import { createCounter } from './counts.js'
 import { current } from './current.js'
 import { loadedDriver } from './driver.js'
 import { type Host, hostOf, type SqliteHandle } from './host.js'
 import { createHostTransactions } from './host-transaction.js'
+import { createJournal } from './journal.js'
 import { createLeases } from './leases.js'
 import { createMailbox, LEASE } from './mailbox.js'
 import { createOpener, type Opener } from './opener.js'
@@ -33,6 +35,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
   refuseUnknown(options, 'sqlite', ['database'])
   const { host, path } = placeOf(options.database)
   const create: PayloadFactory = (site) => {
+    const count = createCounter(() => use().opener)
     let parts: { opener: Opener; queue: AppendQueue; pruner: Pruner } | null = null
     let closed = false
 
@@ -95,24 +98,20 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
       ended: async (keys, n) => use().opener.run((opened) => opened.rows.ended(keys, n)),
       before: async (keys, count) => use().opener.run((opened) => opened.rows.before(keys, count)),
       leases: createLeases(() => use().opener),
+      journal: createJournal(() => use().opener),
       prune: async (onProgress) => use().pruner.prune(onProgress),
       stats: async () => {
+        const counts = await count()
         const { opener } = use()
-        return opener.run(({ connection }) => {
-          const { events } = connection.tables
-          const count = (sql: string) => (connection.prepare(sql).get() as { n: number }).n
-          return {
-            engine: 'sqlite',
-            epoch: connection.epoch(),
-            head: connection.head().n,
-            rows: count(`SELECT count(*) AS n FROM ${events}`),
-            keys: count(`SELECT count(DISTINCT key) AS n FROM ${events}`),
-            bytes: connection.bytes(),
-            retention: connection.retention(),
-            place: opener.path,
-            driver: host?.driver ?? driverStats(),
-          }
-        })
+        return opener.run(({ connection }) => ({
+          engine: 'sqlite',
+          epoch: connection.epoch(),
+          head: connection.head().n,
+          ...counts,
+          retention: connection.retention(),
+          place: opener.path,
+          driver: host?.driver ?? driverStats(),
+        }))
       },
       close: async () => {
         closed = true
