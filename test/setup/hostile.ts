@@ -42,30 +42,48 @@ export function serveHttp2(
   return start(server, 'https')
 }
 
-/** What a proxy holds back of a stream until its end: all of it, or what follows the first piece, as nginx does. */
-export type Holding = 'all' | 'what follows'
+/**
+ * What a proxy holds back of a response until its end: all of it, what follows the first piece, as nginx does, or
+ * what does not fill 4 KiB; or nothing.
+ */
+export type Holding = 'all' | 'what follows' | '4 KiB' | 'nothing'
 
-/** A reverse proxy that holds responses back, as buffering web servers do. It calls itself nginx. */
-export function serveBuffering(port: number, holding: Holding): Promise<Hostile> {
+const PIECE = 4096
+
+/**
+ * A reverse proxy that holds responses back, as buffering web servers do. It calls itself nginx. A function is
+ * asked at each response.
+ */
+export function serveBuffering(port: number, holding: Holding | (() => Holding)): Promise<Hostile> {
   return serveHttp((incoming, outgoing) => {
     const { method, url, headers } = incoming
     const inner = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false }, (answer) => {
       const { 'x-accel-buffering': _, 'content-length': __, ...rest } = answer.headers
-      const held: Buffer[] = []
-      let passed = holding === 'all'
+      const kind = typeof holding === 'function' ? holding() : holding
+      let held: Buffer = Buffer.alloc(0)
+      let pieces = 0
       outgoing.writeHead(answer.statusCode ?? 502, { ...rest, server: 'nginx/1.22.1' })
       answer.on('data', (chunk: Buffer) => {
-        if (passed) held.push(chunk)
-        else outgoing.write(chunk)
-        passed = true
+        held = Buffer.concat([held, chunk])
+        pieces += 1
+        const passes = passing(kind, held.length, pieces)
+        if (passes > 0) outgoing.write(held.subarray(0, passes))
+        held = held.subarray(passes)
       })
-      answer.on('end', () => outgoing.end(Buffer.concat(held)))
+      answer.on('end', () => outgoing.end(held))
       answer.on('error', () => outgoing.destroy())
     })
     inner.on('error', () => outgoing.destroy())
     outgoing.on('close', () => inner.destroy())
     inner.end()
   })
+}
+
+/** How much passes of so many bytes, when the piece of this number has come. */
+function passing(holding: Holding, bytes: number, piece: number): number {
+  if (holding === 'all') return 0
+  if (holding === 'what follows') return piece === 1 ? bytes : 0
+  return holding === '4 KiB' ? bytes - (bytes % PIECE) : bytes
 }
 
 /** An answer as it goes over the wire. */

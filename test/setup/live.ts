@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, chromium, type LaunchOptions, type Page } from 'playwright-core'
 import { until } from '../support/wait.js'
 
 const SERVER = fileURLToPath(new URL('../../examples/live/server.js', import.meta.url))
@@ -41,8 +41,9 @@ export async function startLive(folder: string, root: string, port = 0): Promise
 }
 
 /** Chromium without a profile of its own, and without calls home. */
-export function startBrowser(executablePath: string): Promise<Browser> {
+export function startBrowser(executablePath: string, more: LaunchOptions = {}): Promise<Browser> {
   return chromium.launch({
+    ...more,
     executablePath,
     args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
   })
