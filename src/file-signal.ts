@@ -16,6 +16,7 @@ import {
 } from './http/koa.js'
 import { createHandler, type NodeContext, type NodeHandler, type NodeRequest } from './http/node.js'
 import { createKoaSource, createSourceHandler, type SourceOf } from './http/source.js'
+import { createInspector, type InspectorOptions } from './inspector/router.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
 import { createPaths, restartFile } from './paths.js'
@@ -101,6 +102,11 @@ export interface FileSignal extends AsyncDisposable {
    * of what comes while it loads. Ask for it before you read the state that the page shows. Rejects with a STORE_ code.
    */
   cursor(): Promise<string>
+  /**
+   * A @koa/router Router with one page, at `/inspector/`, that shows what goes on: streams, keys, latency, the newest
+   * events. `authorize` is required. See docs/inspector.md.
+   */
+  inspector<Context extends KoaBase = KoaBase>(options: InspectorOptions<Context & KoaContext>): KoaRoutes
   /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
   /**
@@ -201,8 +207,9 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     return formatId(epoch, n)
   }
 
-  async function stats(): Promise<FileSignalStats> {
-    const store = await open(payload).stats()
+  const stats = async () => statsOf(await open(payload).stats())
+
+  function statsOf(store: PayloadStats): FileSignalStats {
     const { name } = signal()
     const usesFiles = settings.payload === null || (settings.signal === null && payload().shared)
     return {
@@ -245,6 +252,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     streamFrom: (source, sourceOptions) => createKoaSource(http, source, sourceOptions),
     handlerFrom: (source, sourceOptions) => createSourceHandler(http, source, sourceOptions),
     routes: (routesOptions) => createKoaRoutes(http, { ...duration, ...routesOptions }),
+    inspector: (inspectorOptions) =>
+      createInspector({ ...http, payload: () => open(payload), statsOf }, inspectorOptions),
     subscribe: (keys, subscribeOptions) => open(() => streams.subscribe(keys, subscribeOptions)),
     writer: (key, writerOptions) => open(() => writers.open(key, writerOptions)),
     cursor,

@@ -22,6 +22,7 @@ export type { Keys } from './http/keys.js'
 export type { KoaBase, KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } from './http/koa.js'
 export type { NodeContext, NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
 export type { SourceOf } from './http/source.js'
+export type { InspectorOptions } from './inspector/router.js'
 export type {
   Deliver,
   Duration,

@@ -58,7 +58,8 @@ export interface KoaRoutes {
   allowedMethods(): KoaMiddleware
 }
 
-interface Router<Context> extends KoaRoutes {
+/** What is used of the @koa/router Router. */
+export interface Router<Context> extends KoaRoutes {
   get(path: string, middleware: KoaMiddleware<Context>): unknown
 }
 
@@ -133,12 +134,7 @@ export function createKoaRoutes<Context extends KoaBase = KoaBase, Mode extends 
       remedy: 'pass { authorize: (ctx, keys) => ... }, which decides who may listen to which keys',
     })
   }
-  if (typeof prefix !== 'string' || !/^(\/.*[^/])?$/.test(prefix)) {
-    throw new FileSignalError('OPTION_INVALID', `prefix is ${quote(prefix)}`, {
-      remedy: 'use a path such as "/events"',
-    })
-  }
-  const router = loadRouter<Context>(prefix)
+  const router = createRouter<Context>(prefix, 'routes()')
   const streamOf = (keys: (ctx: KoaContext) => string | string[] | undefined) =>
     createKoaStream<Context, Mode>(site, keys, streamOptions)
   router.get('/sse-client.js', createClientFile<Context>())
@@ -188,13 +184,22 @@ function refuse(ctx: KoaBase, status: number, text: string): void {
   ctx.body = text
 }
 
-function loadRouter<Context>(prefix: string): Router<Context> {
+/**
+ * A router of @koa/router whose paths begin with `prefix`. Throws OPTION_INVALID for what is no path, and
+ * LIBRARY_MISSING, which says that `asker` needs it.
+ */
+export function createRouter<Context>(prefix: string, asker: string): Router<Context> {
+  if (typeof prefix !== 'string' || !/^(\/.*[^/])?$/.test(prefix)) {
+    throw new FileSignalError('OPTION_INVALID', `prefix is ${quote(prefix)}`, {
+      remedy: 'use a path such as "/events"',
+    })
+  }
   const require = createRequire(import.meta.url)
   let Constructor: new (options: { prefix?: string }) => Router<Context>
   try {
     Constructor = require('@koa/router')
   } catch (cause) {
-    throw new FileSignalError('LIBRARY_MISSING', 'routes() needs @koa/router, which cannot be loaded', {
+    throw new FileSignalError('LIBRARY_MISSING', `${asker} needs @koa/router, which cannot be loaded`, {
       cause,
       remedy: 'run: npm install @koa/router',
     })

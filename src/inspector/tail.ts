@@ -1,0 +1,50 @@
+import { type Cursor, formatId } from '../event.js'
+import type { JournalRow, PayloadEngine } from '../payload/engine.js'
+import type { RowShown, TailShown } from './shown.js'
+
+/** The newest rows of the store, for all pages that look at them together. */
+export interface Tail {
+  /** A callback for `streamFrom()`: what came since the last call, null for nothing. */
+  readonly ask: () => Promise<TailShown | null>
+  /** Somebody new looks: the next answer begins further back. Pages know by its id what they have. */
+  greet(): void
+}
+
+/** Rows of one answer. More than that in a quarter of a second nobody reads. */
+const ROWS = 100
+/** Bytes of a payload that are shown. */
+const PAYLOAD = 240
+
+const UNABLE: TailShown = Object.freeze({ able: false, rows: [], skipped: 0 })
+
+export function createTail(payload: () => PayloadEngine): Tail {
+  let after: Cursor | null = null
+  let isNew = true
+
+  async function ask(): Promise<TailShown | null> {
+    const { journal } = payload()
+    const begins = isNew
+    isNew = false
+    if (!journal) return begins ? UNABLE : null
+    const from = begins ? null : after
+    const page = await journal.read({ after: from, maxRows: ROWS, payloadBytes: PAYLOAD })
+    const { head, rows } = page
+    after = { epoch: head.epoch, n: head.n }
+    if (rows.length === 0 && !begins) return null
+    const skipped = from && page.skipped ? (rows[0]?.n ?? head.n) - from.n - 1 : 0
+    return { able: true, rows: rows.map((row) => show(head.epoch, row)), skipped }
+  }
+
+  return {
+    ask,
+    greet: () => {
+      isNew = true
+    },
+  }
+}
+
+function show(epoch: string, row: JournalRow): RowShown {
+  const { n, key, event, kind, createdAt, payload, bytes } = row
+  const isCut = Buffer.byteLength(payload) < bytes
+  return { id: formatId(epoch, n), key, event, kind, createdAt, payload, bytes: isCut ? bytes : null }
+}
