@@ -37,7 +37,8 @@ export async function measureBurst({ quick, rounds, turns }) {
   }
 }
 
-async function burstOne({ publisher }, crowd, count) {
+/** One burst to a crowd; resolves with the microseconds from the first signal() to the last event. */
+export async function burstOne({ publisher }, crowd, count) {
   crowd.reset()
   const end = crowd.received(count)
   const start = await publisher.ask('burst', { key: 'burst', count })

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createFileSignal } from 'file-signal'
+import Koa from 'koa'
 
 /** Milliseconds that the shared hook takes, as a query of a database does. */
 const QUERY = 5
@@ -22,11 +23,15 @@ export function openFileSignal(folder) {
   const hydrated = events.handler(keyOf, { beforeSend, hydrate: 'once' })
   const mailbox = events.handler(keyOf, { deliver: 'once' })
   const replaying = events.handler(keyOf, { replay: 'all' })
+  const app = new Koa()
+  app.use(events.inspector({ authorize: () => true }).routes())
+  const inspector = app.callback()
   return {
     signal: events.signal,
     signalMany: events.signalMany,
     calls: () => calls,
     handler(request, response) {
+      if (request.url.startsWith('/inspector')) return inspector(request, response)
       if (request.url.includes('&hydrate')) return hydrated(request, response)
       if (request.url.includes('&once')) return mailbox(request, response)
       return (request.url.includes('&replay') ? replaying : live)(request, response)

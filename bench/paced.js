@@ -32,7 +32,8 @@ export async function measurePaced({ quick, rounds, turns }) {
   }
 }
 
-async function paceOne({ port, publisher }, count) {
+/** `count` events at a steady pace to one client; resolves with a histogram of their latencies in microseconds. */
+export async function paceOne({ port, publisher }, count) {
   const latency = createHistogram()
   let received = 0
   const client = await openClient(port, '/?key=paced', ({ at }) => {

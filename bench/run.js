@@ -1,8 +1,9 @@
-// npm run bench -- [--quick] [--json] [--rounds N] [--only paced|burst|publish|idle|replay|hydrate|mailbox]
+// npm run bench -- [--quick] [--json] [--rounds N] [--only paced|burst|publish|idle|replay|hydrate|mailbox|inspector]
 import { parseArgs } from 'node:util'
 import { measureBurst } from './burst.js'
 import { measureHydrate } from './hydrate.js'
 import { measureIdle } from './idle.js'
+import { measureInspector } from './inspector.js'
 import { measureMailbox } from './mailbox.js'
 import { measurePaced } from './paced.js'
 import { measurePublishing } from './publish.js'
@@ -17,6 +18,7 @@ const MEASUREMENTS = {
   replay: measureReplay,
   hydrate: measureHydrate,
   mailbox: measureMailbox,
+  inspector: measureInspector,
 }
 
 const { values: options } = parseArgs({

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 
 /** The share of its time that looking may take, and the longest rest after a look, in milliseconds. */
 const SHARE = 0.005
-const LONGEST = 60_000
+const LONGEST = 15_000
 
 /**
  * `look`, asked again only after 200 times what it took the last time; until then its last answer stands. Counting
