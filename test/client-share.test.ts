@@ -3,7 +3,16 @@ import { expect } from 'chai'
 import type { Browser, BrowserContext, CDPSession } from 'playwright-core'
 import { startBrowser } from './setup/live.js'
 import { needProgram } from './setup/program.js'
-import { leaderOf, openTabs, rendererOf, type Site, startSite, type Tab } from './setup/tabs.js'
+import {
+  leaderOf,
+  openTab,
+  openTabs,
+  rendererOf,
+  type Site,
+  shares,
+  startSite,
+  type Tab,
+} from './setup/tabs.js'
 import { until } from './support/wait.js'
 
 /** Leaders go in the middle of these, and so many milliseconds lie between two. */
@@ -82,6 +91,157 @@ describe('tabs that share a stream', () => {
       expect(Math.max(...late), how).to.be.below(SOON)
     }
   })
+
+  it('are kept apart by the keys that they are given, and follow whoever logs in', async () => {
+    const ofAda = await openTabsOf('ada')
+    const ofBob = await openTabsOf('bob')
+    expect([...site.lines.values()].sort()).to.deep.equal(['ada', 'bob'])
+    await site.events.signal('ada', 'for Ada')
+    await site.events.signal('bob', 'for Bob')
+    expect(await dataOf(ofAda, 1)).to.deep.equal([['for Ada'], ['for Ada']])
+    expect(await dataOf(ofBob, 1)).to.deep.equal([['for Bob'], ['for Bob']])
+    // The tabs of Ada come back with the cookie of Bob, and go to his; from their own place they get what he may hear.
+    site.cut()
+    await until(() => shares([...ofAda, ...ofBob]), 'four tabs of Bob')
+    await until(() => [...site.lines.values()].join() === 'bob', 'the one line of Bob')
+    await site.events.signal('ada', 'for nobody')
+    await site.events.signal('bob', 'for Bob again')
+    for (const data of await dataOf(ofAda, 3)) {
+      expect(data).to.deep.equal(['for Ada', 'for Bob', 'for Bob again'])
+    }
+    for (const data of await dataOf(ofBob, 2)) expect(data).to.deep.equal(['for Bob', 'for Bob again'])
+  })
+
+  it('are kept apart by identity, and two streams of one tab are not', async () => {
+    const tab = await openTab(context, site.url)
+    const other = await openTab(context, site.url)
+    await tab.start('/stream.sse', { identity: 'Ada' })
+    await tab.page.evaluate('window.second = window.live')
+    await tab.start('/stream.sse', { identity: 'Ada' })
+    await other.start('/stream.sse', { identity: 'Bob' })
+    await until(() => site.lines.size === 2, 'a line for each identity')
+    await site.events.signal('all', 1)
+    expect(await dataOf([tab], 2)).to.deep.equal([[1, 1]])
+    expect(await dataOf([other], 1)).to.deep.equal([[1]])
+    expect(site.lines.size).to.equal(2)
+    const roles = [await tab.page.evaluate('second.state.role'), (await tab.state()).role]
+    expect(roles.sort()).to.deep.equal(['follower', 'leader'])
+  })
+
+  it('go on without a leader that is refused, and show the state of the one that leads', async () => {
+    const tabs = await openTabs(context, site, 3)
+    const leader = await leaderOf(tabs)
+    const others = tabs.filter((tab) => tab !== leader)
+    site.refusals = [503, 403]
+    site.cut()
+    await until(() => shares(others), 'another leader')
+    expect(await leader.state()).to.include({
+      state: 'closed',
+      reason: 'refused',
+      status: 403,
+      role: 'leader',
+    })
+    const [follower] = others as [Tab]
+    expect(
+      (await follower.states()).map(({ state, reason, role }) => `${state} ${reason} ${role}`),
+    ).to.include('waiting server follower')
+    await site.events.signal('all', 1)
+    expect(await dataOf(others, 1)).to.deep.equal([[1], [1]])
+    expect(await leader.data()).to.deep.equal([])
+  })
+
+  it('are each told once of a reset and of the end, and of what is before them', async () => {
+    const tabs = await openTabs(context, site, 3)
+    await site.events.signal('all', 1)
+    await dataOf(tabs, 1)
+    await site.replaceStore()
+    await until(async () => (await dataOf(tabs, 2)) && shares(tabs), 'the reset')
+    await site.events.signal('all', 2)
+    await site.events.end('all', { reason: 'sold out' })
+    const states = await until(async () => {
+      const now = await Promise.all(tabs.map((tab) => tab.state()))
+      return now.every(({ state }) => state === 'closed') && now
+    }, 'the end')
+    for (const { reason } of states) expect(reason).to.equal('ended')
+    for (const data of await dataOf(tabs, 4)) {
+      expect(data).to.deep.equal([1, { reason: 'epoch' }, 2, { reason: 'sold out' }])
+    }
+    expect(site.lines.size).to.equal(0)
+  })
+
+  it('get what each is to begin with, and nothing twice', async () => {
+    for (let i = 0; i < 5; i += 1) await site.events.signal('all', i)
+    const cursor = await site.events.cursor()
+    await site.events.signal('all', 5)
+    const [first] = (await openTabs(context, site, 1, '/replay.sse')) as [Tab]
+    expect(await dataOf([first], 3)).to.deep.equal([[3, 4, 5]])
+    const second = await openTab(context, site.url)
+    await second.start('/replay.sse', { after: cursor })
+    expect(await dataOf([second], 1)).to.deep.equal([[5]])
+    await site.events.signal('all', 6)
+    expect(await dataOf([first], 4)).to.deep.equal([[3, 4, 5, 6]])
+    expect(await dataOf([second], 2)).to.deep.equal([[5, 6]])
+    expect(site.lines.size).to.equal(1)
+  })
+
+  it('share a source, whose items carry no ids', async () => {
+    const tabs = await openTabs(context, site, 3, '/ticks.sse')
+    await dataOf(tabs, 10)
+    const leader = await leaderOf(tabs)
+    await leader.page.evaluate('live.close()')
+    const others = tabs.filter((tab) => tab !== leader)
+    const begun = await dataOf(others, 1)
+    const heard = await dataOf(others, Math.max(...begun.map(({ length }) => length)) + 10)
+    for (const data of heard) {
+      expect(data).to.deep.equal([...new Set(data)].sort((a, b) => Number(a) - Number(b)))
+    }
+    await until(() => site.lines.size === 1, 'one connection')
+  })
+
+  it('ask the server for what a tab has missed of its leader', async () => {
+    // Of what comes from other tabs this one loses every other message.
+    await context.addInitScript(`if (location.hash === '#lossy') {
+      let count = 0
+      const { set } = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, 'onmessage')
+      Object.defineProperty(BroadcastChannel.prototype, 'onmessage', {
+        set(handler) { set.call(this, (event) => (count += 1) % 2 && handler(event)) },
+      })
+    }`)
+    const [leader] = (await openTabs(context, site, 1)) as [Tab]
+    const lossy = await openTab(context, `${site.url}/#lossy`)
+    await lossy.start('/stream.sse')
+    await until(() => shares([leader, lossy]), 'two tabs')
+    const asked = site.asked
+    for (let i = 0; i < 50; i += 1) await site.events.signal('all', i)
+    expect(await dataOf([leader, lossy], 50)).to.deep.equal([[...Array(50).keys()], [...Array(50).keys()]])
+    expect(site.asked).to.be.above(asked)
+  })
+
+  it('have a connection each where there are no locks, or none for this document', async () => {
+    await context.addInitScript(`if (location.hash === '#refused') {
+      LockManager.prototype.request = () => Promise.reject(new DOMException('no', 'SecurityError'))
+    } else Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })`)
+    const tabs = await Promise.all(
+      ['', '', '#refused', '#refused'].map((hash) => openTab(context, `${site.url}/${hash}`)),
+    )
+    await Promise.all(tabs.map((tab) => tab.start('/stream.sse')))
+    await until(() => site.lines.size === 4, 'four connections')
+    await site.events.signal('all', 1)
+    expect(await dataOf(tabs, 1)).to.deep.equal([[1], [1], [1], [1]])
+    const roles = (await Promise.all(tabs.map((tab) => tab.state()))).map(({ role }) => role)
+    expect(roles).to.deep.equal(['alone', 'alone', 'leader', 'leader'])
+  })
+
+  /** Two tabs of somebody who logs in first; who was logged in before is not any more. */
+  async function openTabsOf(user: string): Promise<Tab[]> {
+    await context.addCookies([{ name: 'user', value: user, url: site.url }])
+    return openTabs(context, site, 2)
+  }
+
+  /** The data that each of the tabs heard, once it is so many. */
+  async function dataOf(tabs: readonly Tab[], count: number): Promise<unknown[][]> {
+    return (await heardBy(tabs, count)).map((events) => events.map(([, data]) => data))
+  }
 })
 
 /** Ways in which a leader goes, and whether it is to hear all the same. */

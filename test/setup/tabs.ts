@@ -16,8 +16,6 @@ window.states = []
 window.start = (url, options) => {
   window.live = listen(url, options)
   window.live.on('*', (data, event) => window.heard.push([event.event, data, event.id, Date.now()]))
-  window.live.on('reset', (data) => window.heard.push(['reset', data, '', Date.now()]))
-  window.live.on('end', (data) => window.heard.push(['end', data, '', Date.now()]))
   window.live.on('state', (state) => window.states.push({ ...state, at: Date.now() }))
 }
 </script>`
@@ -35,46 +33,59 @@ export interface NotedState {
 /** A site with streams whose key is the user that a cookie names, and what it saw of its clients. */
 export interface Site {
   readonly url: string
+  readonly port: number
   readonly events: FileSignal
-  /** Streams that are open now, by the user's key; questions that end by themselves are none. */
+  /** Streams that are open now, with their user; questions that end by themselves are none. */
   readonly lines: ReadonlyMap<ServerResponse, string>
   /** How many questions that end by themselves were asked. */
   asked: number
-  /** Answers every stream with this status instead, where it is not 0. */
-  status: number
+  /** Statuses with which the next streams are refused, in turn. */
+  refusals: number[]
+  /** Breaks all connections of streams. */
+  cut(): void
+  /** Goes on with another store, as after a restore: cursors are not honoured. */
+  replaceStore(): Promise<void>
   close(): Promise<void>
 }
 
-/** Starts it on this machine; `localhost` and 127.0.0.1 are secure contexts. */
+/** Starts it on this machine, where plain http is as good as https: tabs may share. */
 export async function startSite(): Promise<Site> {
-  const events = createFileSignal({ payload: memory(), signal: memorySignal(), retry: 20 })
-  const stream = events.handler(userOf)
-  const replaying = events.handler(userOf, { replay: 3 })
-  const counting = events.handlerFrom(() => ({ tick: Date.now() }), { every: 100, share: true })
+  let store = openStore()
   const lines = new Map<ServerResponse, string>()
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://localhost')
-    if (url.pathname === '/sse-client.js') return send(response, 'text/javascript', readFileSync(CLIENT))
-    if (!url.pathname.endsWith('.sse')) return send(response, 'text/html', PAGE)
-    const mode = url.searchParams.get('mode')
-    if (mode) site.asked += 1
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
+    if (pathname === '/sse-client.js') return send(response, 'text/javascript', readFileSync(CLIENT))
+    const handler = store.handlers[pathname]
+    if (!handler) return send(response, 'text/html', PAGE)
+    if (searchParams.has('mode')) site.asked += 1
     else if (request.method === 'GET') {
-      lines.set(response, String(userOf(request)))
+      const status = site.refusals.shift()
+      if (status) return response.writeHead(status).end()
+      lines.set(response, userOf(request))
       response.on('close', () => lines.delete(response))
     }
-    if (site.status) return response.writeHead(site.status).end()
-    const handler = { '/replay.sse': replaying, '/count.sse': counting }[url.pathname] ?? stream
     return void handler(request, response)
   })
   const port = await listen(server)
   const site: Site = {
     url: `http://127.0.0.1:${port}`,
-    events,
+    port,
+    get events() {
+      return store.events
+    },
     lines,
     asked: 0,
-    status: 0,
+    refusals: [],
+    cut: () => {
+      for (const response of lines.keys()) response.destroy()
+    },
+    replaceStore: async () => {
+      const old = store
+      store = openStore()
+      await old.events.close()
+    },
     close: async () => {
-      await events.close()
+      await store.events.close()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },
@@ -82,9 +93,26 @@ export async function startSite(): Promise<Site> {
   return site
 }
 
-function userOf(request: Pick<IncomingMessage, 'headers'>): string | null {
-  const user = /user=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? 'all'
-  return user === 'nobody' ? null : user
+interface Store {
+  readonly events: FileSignal
+  readonly handlers: Readonly<
+    Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void>>
+  >
+}
+
+function openStore(): Store {
+  const events = createFileSignal({ payload: memory(), signal: memorySignal(), retry: 20 })
+  let ticks = 0
+  const handlers = {
+    '/stream.sse': events.handler(userOf),
+    '/replay.sse': events.handler(userOf, { replay: 3 }),
+    '/ticks.sse': events.handlerFrom(() => ticks++, { every: 20, share: true }),
+  }
+  return { events, handlers }
+}
+
+function userOf(request: Pick<IncomingMessage, 'headers'>): string {
+  return /user=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? 'all'
 }
 
 function send(response: ServerResponse, type: string, body: string | Buffer): void {
@@ -98,25 +126,23 @@ export interface Tab {
   start(path: string, options?: object): Promise<void>
   heard(): Promise<Heard[]>
   states(): Promise<NotedState[]>
-  /** The data of the events, without resets and ends. */
+  /** The data of all that it heard. */
   data(): Promise<unknown[]>
   state(): Promise<NotedState>
 }
 
-export async function openTab(context: BrowserContext, site: Site): Promise<Tab> {
+export async function openTab(context: BrowserContext, url: string): Promise<Tab> {
   const page = await context.newPage()
-  await page.goto(site.url)
-  const cdp = await context.newCDPSession(page)
+  await page.goto(url)
   const tab: Tab = {
     page,
-    cdp,
-    start: async (path, options = { share: true }) => {
-      await page.evaluate(`start(${JSON.stringify(path)}, ${JSON.stringify(options)})`)
+    cdp: await context.newCDPSession(page),
+    start: async (path, options = {}) => {
+      await page.evaluate(`start(${JSON.stringify(path)}, ${JSON.stringify({ share: true, ...options })})`)
     },
     heard: () => page.evaluate('heard'),
     states: () => page.evaluate('states'),
-    data: async () =>
-      (await tab.heard()).filter(([event]) => event !== 'reset' && event !== 'end').map(([, data]) => data),
+    data: async () => (await tab.heard()).map(([, data]) => data),
     state: () => page.evaluate('live.state'),
   }
   return tab
@@ -125,20 +151,21 @@ export async function openTab(context: BrowserContext, site: Site): Promise<Tab>
 /** Opens tabs of one browser that share, and resolves once all are open and one of them leads. */
 export async function openTabs(
   context: BrowserContext,
-  site: Site,
+  site: Pick<Site, 'url'>,
   count: number,
   path = '/stream.sse',
 ): Promise<Tab[]> {
-  const tabs = await Promise.all(Array.from({ length: count }, () => openTab(context, site)))
+  const tabs = await Promise.all(Array.from({ length: count }, () => openTab(context, site.url)))
   await Promise.all(tabs.map((tab) => tab.start(path)))
-  await until(() => areOpen(tabs), `${count} open tabs`, 10_000)
+  await until(() => shares(tabs), `${count} tabs that share an open stream`, 10_000)
   return tabs
 }
 
-export async function areOpen(tabs: readonly Tab[]): Promise<boolean> {
+/** Whether all tabs are in this state, and one of them leads. */
+export async function shares(tabs: readonly Tab[], wanted = 'open'): Promise<boolean> {
   const states = await Promise.all(tabs.map((tab) => tab.state()))
   return (
-    states.every(({ state }) => state === 'open') &&
+    states.every(({ state }) => state === wanted) &&
     states.filter(({ role }) => role === 'leader').length === 1
   )
 }
