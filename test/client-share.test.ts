@@ -198,6 +198,37 @@ describe('tabs that share a stream', () => {
     await until(() => site.lines.size === 1, 'one connection')
   })
 
+  it('get the last value of a shared source at once, whenever they come', async () => {
+    const [first] = (await openTabs(context, site, 1, '/load.sse')) as [Tab]
+    const [[value]] = (await dataOf([first], 1)) as [[unknown]]
+    const second = await openTab(context, site.url)
+    await second.start('/load.sse')
+    expect(await dataOf([second], 1)).to.deep.equal([[value]])
+    expect(site.lines.size).to.equal(1)
+  })
+
+  it('have a connection each to what a client has of its own: a mailbox, and a source that is not shared', async () => {
+    for (let i = 0; i < 4; i += 1) await site.events.signal('all', i)
+    const tabs = await Promise.all(
+      ['/mail.sse', '/mail.sse', '/own.sse', '/own.sse'].map(async (path) => {
+        const tab = await openTab(context, site.url)
+        await tab.start(path)
+        return tab
+      }),
+    )
+    const [mail = [], more = [], ...own] = await until(async () => {
+      const [a = [], b = [], ...rest] = await Promise.all(tabs.map((tab) => tab.data()))
+      return a.length + b.length === 4 && rest.every(({ length }) => length === 3) && [a, b, ...rest]
+    }, 'all mail and both answers')
+    expect([...mail, ...more].sort()).to.deep.equal([0, 1, 2, 3])
+    expect(own).to.deep.equal([
+      [1, 2, 3],
+      [1, 2, 3],
+    ])
+    expect((await tabs[0]?.state())?.role).to.equal('alone')
+    expect(await tabs[2]?.state()).to.include({ state: 'closed', reason: 'ended', role: 'alone' })
+  })
+
   it('ask the server for what a tab has missed of its leader', async () => {
     // Of what comes from other tabs this one loses every other message.
     await context.addInitScript(`if (location.hash === '#lossy') {

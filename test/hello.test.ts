@@ -54,6 +54,7 @@ describe('hello', () => {
       mailbox: `${await rig.handle('a', { deliver: 'once' })}?hello`,
       hooked: `${await rig.handle('a', { beforeSend: () => null })}?hello=1`,
       source: `${await rig.serve(createSourceHandler(rig, () => null))}?hello`,
+      shared: `${await rig.serve(createSourceHandler(rig, () => null, { share: true }))}?hello`,
       routes: `${await rig.serve(koa.callback())}/stream.sse?key=b&key=a&hello`,
     }
     const opened = await Promise.all(Object.values(urls).map(open))
@@ -70,9 +71,10 @@ describe('hello', () => {
     expect(Object.fromEntries(opened.map(({ client }, i) => [kinds[i], digests(client)]))).to.deep.equal({
       plain: [OF_A, OF_A],
       behind: [OF_A, OF_A],
-      mailbox: [OF_A, OF_A],
+      mailbox: [null, null],
       hooked: [OF_A, OF_A],
-      source: ['', ''],
+      source: [null, null],
+      shared: ['', ''],
       routes: [OF_A_AND_B, OF_A_AND_B],
     })
     expect(overHttp2.messages.map(({ event }) => event)).to.deep.equal(['ready', 'hello', 'hello'])

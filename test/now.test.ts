@@ -178,6 +178,20 @@ describe('answers to ?mode=now', () => {
     expect(runs).to.equal(0)
   })
 
+  it('bring the last value of a shared source that runs, where a client that comes later gets it', async () => {
+    for (const [replay, values] of [
+      ['last', [7]],
+      ['none', []],
+    ] as const) {
+      const url = await rig.serve(createSourceHandler(rig, () => 7, { share: true, every: '10m', replay }))
+      expect((await ask(url, null)).payloads()).to.deep.equal([])
+      const reader = await stream(url)
+      open.push(reader)
+      await until(() => reader.payloads().length === 1, 'the value')
+      expect((await ask(url, null)).payloads()).to.deep.equal(values)
+    }
+  })
+
   it('are refused as streams are, and come late where the store does not answer', async () => {
     expect((await ask(await rig.handle('a', { authorize: () => false }), null)).status).to.equal(403)
     rig.payload = { ...rig.payload, head: () => Promise.reject(new Error('no store')) }

@@ -11,8 +11,8 @@ export interface LineSite extends Way {
   /** Gets every block but `ready` and `hello`, once and in order, with the cursor before it. */
   onBlock(block: Block, prev: string): void
   onState(state: LineState): void
-  /** Gets the digest of the keys that this client was given, at each connect. */
-  onKeys?(digest: string): void
+  /** Gets the digest of the keys that this client was given, at each connect; null where nobody else gets the same. */
+  onKeys?(digest: string | null): void
   /** `now` asks for what there is after the cursor, and is over when there is no more: then `onWhole` is called. */
   readonly mode?: 'now'
   onWhole?(): void
@@ -46,6 +46,8 @@ export function openLine(site: LineSite): Line {
   const mode: Mode | '' = site.mode ?? ''
   let wasStream = false
   let isReady = false
+  /** What comes is for nobody else: a mailbox deals out in any order. */
+  let isOwn = false
   /** Whether the request under way has brought anything. */
   let hasNews = false
   /** Ends the request under way, for a reason that is not the answer's. */
@@ -107,14 +109,17 @@ export function openLine(site: LineSite): Line {
       site.onState({ state: 'open', reason: 'ready' })
     }
     const { event, data = '{}' } = block
-    if (event === 'hello') site.onKeys?.(JSON.parse(data).keys)
-    else if (event === 'ready') {
+    if (event === 'hello') {
+      const { keys } = JSON.parse(data)
+      isOwn = keys === null
+      site.onKeys?.(keys)
+    } else if (event === 'ready') {
       heartbeat = JSON.parse(data).heartbeat
       // Another cursor than our own is followed by a reset, which moves it and tells.
       if (block.id && !cursor) move({ id: block.id, event: '' })
-    } else if (event === 'reset' || data === '[DONE]' || !block.id || !isPast(block.id, cursor)) {
+    } else if (event === 'reset' || data === '[DONE]' || isOwn || !block.id || !isPast(block.id, cursor)) {
       failures = 0
-      hasNews = true
+      hasNews ||= block.id !== undefined
       move(block)
     }
   }

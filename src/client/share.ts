@@ -2,7 +2,7 @@ import { isPast } from './cursor.js'
 import { canShare, type Group, joinGroup } from './group.js'
 import { type Line, type LineSite, openLine } from './line.js'
 import type { Block } from './parser.js'
-import type { LineState } from './states.js'
+import type { LineState, LiveState } from './states.js'
 
 /** What the leader says. */
 type Words = Passed | Standing
@@ -28,17 +28,17 @@ const LONGEST = 10_000
  * One line for all tabs of this origin that listen to the same address as the same user, and get the same keys.
  *
  * One tab leads: it has the connection, and passes on what comes. Each tab has a cursor of its own, so it does not matter
- * who leads, nor when that changes: what a tab had is dropped, and what it misses it asks the server for. Where
- * browsers cannot share, a line for this tab alone.
+ * who leads, nor when that changes: what a tab had is dropped, and what it misses it asks the server for. A line for
+ * this tab alone where browsers cannot share, and where the server gives each client something of its own.
  */
 export function openSharedLine(site: LineSite): Line {
   if (!canShare()) return openLine(site)
   let cursor = site.after
-  let keys = ''
+  let keys: string | null = null
   let group: Group<Words> | null = null
-  /** The one for all while this tab leads; else what asks for that which was missed, or null. */
+  /** The one for all while this tab leads, or its own; else what asks for that which was missed, or null. */
   let line: Line | null = null
-  let leads = false
+  let role: LiveState['role'] = 'follower'
   let lines: LineState = { state: 'connecting', reason: 'start' }
   let waiting: Passed[] = []
   let isAway = false
@@ -46,9 +46,10 @@ export function openSharedLine(site: LineSite): Line {
   /** The server says first who this tab is, and gives it what is its own to get: a replay, a reset, a refusal. */
   function join(): void {
     catchUp(() => {
+      if (keys === null) return lead('alone')
       const { url, settings } = site
       const name = ['file-signal', url, settings.identity, settings.credentials, keys]
-      group = joinGroup(JSON.stringify(name), { onLead, onLost, onWords, about })
+      group = joinGroup(JSON.stringify(name), { onLead: () => lead('leader'), onLost, onWords, about })
     })
   }
 
@@ -56,10 +57,10 @@ export function openSharedLine(site: LineSite): Line {
     return { here: cursor, state: lines }
   }
 
-  function onLead(): void {
+  function lead(as: 'alone' | 'leader'): void {
     line?.close()
     waiting = []
-    leads = true
+    role = as
     line = openLine({
       ...site,
       after: cursor,
@@ -81,7 +82,7 @@ export function openSharedLine(site: LineSite): Line {
   function onLost(): void {
     line?.close()
     line = null
-    leads = false
+    role = 'follower'
     tell()
   }
 
@@ -154,7 +155,7 @@ export function openSharedLine(site: LineSite): Line {
   }
 
   /** A tab that is somebody else now hears others, and is heard by others. */
-  function onKeys(digest: string): void {
+  function onKeys(digest: string | null): void {
     const isOther = group && digest !== keys
     keys = digest
     if (!isOther) return
@@ -163,19 +164,19 @@ export function openSharedLine(site: LineSite): Line {
   }
 
   function tell(): void {
-    site.onState({ ...lines, role: leads ? 'leader' : 'follower' })
+    site.onState({ ...lines, role })
   }
 
   function end(state: LineState): void {
-    const role = leads ? 'leader' : 'follower'
+    const last = { ...state, role }
     close()
-    site.onState({ ...state, role })
+    site.onState(last)
   }
 
   function leave(): void {
     line?.close()
     line = null
-    leads = false
+    role = 'follower'
     waiting = []
     group?.leave()
     group = null

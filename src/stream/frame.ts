@@ -53,8 +53,8 @@ export function encodeReady(cursor: Cursor, heartbeat: number): string {
   return control('ready', cursor, { heartbeat })
 }
 
-/** The server can be heard; `digest` is that of the stream's keys. */
-export function encodeHello(digest: string): string {
+/** The server can be heard; `digest` is that of the stream's keys, null where no other stream gets the same. */
+export function encodeHello(digest: string | null): string {
   return control('hello', null, { keys: digest })
 }
 

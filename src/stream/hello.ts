@@ -13,10 +13,11 @@ const LENGTH = 16
 
 /**
  * The hello of a stream of `keys`, as text on the wire. Its digest is the same in every process and for any order, so
- * two tabs that get the same one may share what they hear. Empty for a stream without keys: a source.
+ * two tabs that get the same one may share what they hear. Empty for a source that all clients share; null where each
+ * client gets something of its own.
  */
-export function helloOf(keys: readonly string[]): string {
-  return encodeHello(keys.length === 0 ? '' : digestOf([...keys].sort()))
+export function helloOf(keys: readonly string[] | null): string {
+  return encodeHello(keys && (keys.length === 0 ? '' : digestOf([...keys].sort())))
 }
 
 function digestOf(keys: readonly string[]): string {

@@ -177,7 +177,9 @@ export function createStreams(site: StreamsSite): Streams {
   }
 
   function begin(connection: Connection, request: StreamRequest, start: Start): void {
-    const hello = request.hello ? helloOf(request.keys) : ''
+    // What a mailbox gives to one stream it gives to no other.
+    const own = request.plan.deliver === 'once'
+    const hello = request.hello ? helloOf(own ? null : request.keys) : ''
     connection.open(start.cursor, hello)
     if (!connection.isOpen()) return
     if (hello && request.mode === 'stream') greeted.set(connection, sayAgain(connection, hello))

@@ -9,6 +9,8 @@ import type { Run, RunSite, SourceEnd } from './origin.js'
 export interface Broadcast {
   /** Takes part from the next item on. */
   join(connection: Connection): Hearer
+  /** What a client that comes now gets first, encoded; null for nothing. */
+  last(): Buffer | null
   /** True when the source has ended, or the last client has left. */
   isOver(): boolean
 }
@@ -118,6 +120,11 @@ export function createBroadcast(
     if (member.writable) run.resume()
   }
 
+  function last(): Buffer | null {
+    const replay = plan.replay ?? (kind === 'callback' ? 'last' : 'none')
+    return replay === 'last' ? newest : null
+  }
+
   function leave(member: Member): void {
     clearTimeout(member.timer)
     if (!members.delete(member) || members.size > 0) return
@@ -131,11 +138,12 @@ export function createBroadcast(
       const member: Member = { connection, writable: true, behind: false, ending: false, timer: undefined }
       members.add(member)
       limit(member)
-      const replay = plan.replay ?? (kind === 'callback' ? 'last' : 'none')
-      if (replay === 'last' && newest) offer(member, newest)
+      const frame = last()
+      if (frame) offer(member, frame)
       run.resume()
       return { drained: () => drained(member), leave: () => leave(member) }
     },
+    last,
     isOver: () => over,
   }
 }

@@ -69,10 +69,13 @@ export function createSourceServer<Context>(
       },
     })
     if (!connection) return 'open'
-    const hello = request.hello ? helloOf([]) : ''
+    const hello = request.hello ? helloOf(plan.share ? [] : null) : ''
     connection.send(encodeBareReady(plan.heartbeat) + hello)
-    if (mode === 'now') connection.end()
-    else {
+    if (mode === 'now') {
+      const last = shared?.last()
+      if (last) connection.send(last)
+      connection.end()
+    } else {
       if (hello) unsay = sayAgain(connection, hello)
       hearer = broadcastFor(request).join(connection)
     }
