@@ -9,7 +9,7 @@ import { signal } from 'file-signal'
 
 const HERE = import.meta.dirname
 /** An app of some size takes a while to load, in ms; this one would be back before anybody has noticed. */
-const LOADING = 2000
+const LOADING = 1500
 // What is worked on is decided here, never by a request.
 const FOLDER = resolve(process.argv[2] ?? join(HERE, '../../node_modules'))
 

@@ -22,7 +22,7 @@ let isBusy = false
 const streams = events.routes({
   authorize: (_ctx, keys) => keys.every((key) => key === 'jobs'),
   replay: 'all',
-  retry: '1s',
+  retry: '500ms',
 })
 
 router.post('/jobs', onlyFromThisPage, (ctx) => {
