@@ -1,3 +1,5 @@
+import { attempt } from './attempt.js'
+
 /** True where `id` is of the same store as `cursor`, and not after it: that event was here already. */
 export function isPast(id: string, cursor: string): boolean {
   const [epoch, n] = id.split('-')
@@ -5,21 +7,12 @@ export function isPast(id: string, cursor: string): boolean {
   return epoch === ownEpoch && Number(n) <= Number(ownN)
 }
 
-/** A place in sessionStorage for the cursor of a stream; storage that is full or forbidden remembers nothing. */
-export interface Memory {
-  recall(): string
-  keep(cursor: string): void
+/** The cursor that this tab kept under a name; empty where there is none, or no storage. */
+export function recall(name: string): string {
+  return attempt(() => sessionStorage.getItem(name)) || ''
 }
 
-export function createMemory(name: string): Memory {
-  return {
-    recall: () => attempt(() => sessionStorage.getItem(name)) ?? '',
-    keep: (cursor) => attempt(() => sessionStorage.setItem(name, cursor)),
-  }
-}
-
-function attempt<T>(run: () => T): T | undefined {
-  try {
-    return run()
-  } catch {}
+/** Keeps a cursor over reloads. Storage that is full or forbidden keeps nothing. */
+export function keep(name: string, cursor: string): void {
+  attempt(() => sessionStorage.setItem(name, cursor))
 }

@@ -15,39 +15,34 @@ export interface LiveEvent extends EventInfo {
   data: unknown
 }
 
-type Handler = (...values: never[]) => void
-
 /** Handlers by name. */
 export interface Handlers {
   /** The returned function takes it back. */
-  on(name: string, handler: Handler): () => void
+  on(name: string, handler: (...values: never[]) => void): () => void
   /** Calls those of the name. One that throws is reported, and disturbs nothing. */
   call(name: string, ...values: unknown[]): void
 }
 
 export function createHandlers(): Handlers {
-  const all = new Set<{ name: string; handler: Handler }>()
+  const all = new Set<{ name: string; handler: (...values: never[]) => void }>()
   return {
     on: (name, handler) => {
       const entry = { name, handler }
       all.add(entry)
-      return () => void all.delete(entry)
+      return () => all.delete(entry)
     },
     call: (name, ...values) => {
       for (const entry of [...all]) {
-        if (entry.name === name && all.has(entry)) guard(() => entry.handler(...(values as never[])))
+        if (entry.name !== name || !all.has(entry)) continue
+        try {
+          entry.handler(...(values as never[]))
+        } catch (error) {
+          // Browsers report it as any uncaught error.
+          queueMicrotask(() => {
+            throw error
+          })
+        }
       }
     },
-  }
-}
-
-/** Throws outside of what goes on: browsers report it as any uncaught error. */
-export function guard(run: () => void): void {
-  try {
-    run()
-  } catch (error) {
-    setTimeout(() => {
-      throw error
-    })
   }
 }

@@ -1,8 +1,11 @@
-import { ask, type Mode, type Verdict, type Way } from './ask.js'
+import { ask } from './ask.js'
+import { type StreamWatch, seekWay, watchStream } from './buffering.js'
 import { isPast } from './cursor.js'
+import { onLife } from './life.js'
 import type { Block } from './parser.js'
 import { bound, delay, RETRY } from './retry.js'
-import type { LineState } from './states.js'
+import type { LineState, Reason } from './states.js'
+import { isEnd, type Verdict, type Way } from './way.js'
 
 /** What a line is given, and whom it tells. */
 export interface LineSite extends Way {
@@ -20,10 +23,6 @@ export interface LineSite extends Way {
 
 /** One connection to a stream, opened again and again until it is closed, or closed by the server. */
 export interface Line {
-  /** The id of the newest block. */
-  readonly cursor: string
-  /** Something has happened that may have cost the connection: looks at once. */
-  check(): void
   /** Ends it, and tells no state. */
   close(): void
 }
@@ -35,67 +34,74 @@ const PATIENCE = 2.5
 const IMPATIENCE = 1.25
 
 export function openLine(site: LineSite): Line {
-  const { url, settings } = site
   let cursor = site.after
+  let told: string | undefined
+  /** Why it connects. */
+  let reason: Reason = 'start'
   let isOver = false
   let isAway = false
+  /** Something on the way holds streams back. */
+  let isHeld = false
   let retry = RETRY
   let failures = 0
   let heartbeat = 15_000
   let heardAt = 0
-  const mode: Mode | '' = site.mode ?? ''
   let wasStream = false
-  let isReady = false
   /** What comes is for nobody else: a mailbox deals out in any order. */
   let isOwn = false
   /** Whether the request under way has brought anything. */
   let hasNews = false
+  let watch: StreamWatch | undefined
   /** Ends the request under way, for a reason that is not the answer's. */
-  let interrupt = (_verdict?: Verdict) => {}
-  /** Ends the pause under way; false where it is too early for that. */
+  let interrupt = (_reason?: Reason) => {}
+  /** Ends the pause under way, unless it is too early for that. */
   let wake = () => {}
+  const seeker = seekWay(site, () => hold(false))
 
   async function run(): Promise<void> {
-    let last: LineState = { state: 'connecting', reason: 'start' }
     while (!isOver) {
-      site.onState({ state: 'connecting', reason: last.reason })
+      say(isHeld ? { state: 'buffered', reason: 'held' } : { state: 'connecting', reason })
       const verdict = await attempt()
       if (isOver) return
+      reason = verdict.reason
       if (site.mode && verdict.whole && verdict.state === 'waiting') {
         if (hasNews) continue
         close()
         return site.onWhole?.()
       }
-      if (verdict.state === 'closed' && !(verdict.reason === 'not-a-stream' && wasStream)) {
+      if (verdict.state === 'closed' && !(reason === 'not-a-stream' && wasStream)) {
         close()
-        return site.onState(verdict)
+        return say(verdict)
       }
-      last = { ...verdict, state: 'waiting' }
-      if (verdict.reason !== 'silent') await pause(last, verdict.after)
+      if (reason !== 'silent' && reason !== 'held') await pause(verdict)
     }
   }
 
-  /** One request, from the first byte to whatever ends it. */
+  /** One request, from its beginning to whatever ends it. */
   async function attempt(): Promise<Verdict> {
     const control = new AbortController()
-    const startedAt = Date.now()
     let ending: Verdict | undefined
-    isReady = hasNews = false
-    interrupt = (verdict) => {
-      ending ??= verdict
+    hasNews = false
+    interrupt = (reason = 'asked') => {
+      ending ??= { state: 'waiting', reason }
       control.abort()
     }
+    const startedAt = Date.now()
     heardAt = startedAt
     const watchdog = setInterval(() => check(PATIENCE), 1000)
-    const verdict = await ask({ url, settings }, mode, cursor, control.signal, {
+    const mode = site.mode ?? (isHeld ? 'short' : '')
+    watch = mode ? undefined : watchStream(site, () => hold(true), seeker.reset)
+    const verdict = await ask(site, mode, cursor, control.signal, {
       onBytes: () => {
         heardAt = Date.now()
+        watch?.onBytes()
       },
       onRetry: (wanted) => {
         retry = bound(wanted)
       },
       onBlock: take,
     })
+    watch?.close()
     clearInterval(watchdog)
     control.abort()
     if (Date.now() - startedAt > PROOF) failures = 0
@@ -104,22 +110,21 @@ export function openLine(site: LineSite): Line {
 
   function take(block: Block): void {
     if (isOver) return
-    if (!isReady) {
-      isReady = wasStream = true
-      site.onState({ state: 'open', reason: 'ready' })
-    }
-    const { event, data = '{}' } = block
+    wasStream = true
+    if (!isHeld) say({ state: 'open', reason: 'ready' })
+    const { id, event, data = '{}' } = block
     if (event === 'hello') {
+      watch?.onHello()
       const { keys } = JSON.parse(data)
       isOwn = keys === null
       site.onKeys?.(keys)
     } else if (event === 'ready') {
       heartbeat = JSON.parse(data).heartbeat
       // Another cursor than our own is followed by a reset, which moves it and tells.
-      if (block.id && !cursor) move({ id: block.id, event: '' })
-    } else if (event === 'reset' || data === '[DONE]' || isOwn || !block.id || !isPast(block.id, cursor)) {
+      if (id && !cursor) move({ id, event: '' })
+    } else if (event === 'reset' || isEnd(block) || isOwn || !id || !isPast(id, cursor)) {
       failures = 0
-      hasNews ||= block.id !== undefined
+      hasNews ||= id !== undefined
       move(block)
     }
   }
@@ -130,9 +135,26 @@ export function openLine(site: LineSite): Line {
     site.onBlock(block, prev)
   }
 
-  async function pause(state: LineState, after = 0): Promise<void> {
+  function say(state: LineState): void {
+    const next = state.state + state.reason
+    if (next !== told) site.onState(state)
+    told = next
+  }
+
+  /** From streaming to short answers, or back. */
+  function hold(held: boolean): void {
+    isHeld = held
+    reason = 'held'
+    seeker[held ? 'start' : 'stop']()
+    interrupt('held')
+    wake()
+  }
+
+  async function pause({ after = 0, whole, ...state }: Verdict): Promise<void> {
+    const isQuiet = isHeld && whole
+    if (isQuiet) failures = 0
     const ms = delay(retry, after, failures++)
-    const isOffline = state.reason === 'network' && globalThis.navigator?.onLine === false
+    const isOffline = reason !== 'server' && navigator.onLine === false
     const notBefore = Date.now() + after
     let timer: ReturnType<typeof setTimeout> | undefined
     await new Promise<void>((resolve) => {
@@ -141,43 +163,37 @@ export function openLine(site: LineSite): Line {
       }
       if (isAway) return
       if (!isOffline) timer = setTimeout(resolve, ms)
-      site.onState(isOffline ? { state: 'waiting', reason: 'offline' } : { ...state, retryIn: ms })
+      if (isOffline) say({ state: 'waiting', reason: 'offline' })
+      else if (!isQuiet) say({ ...state, state: 'waiting', retryIn: ms })
     })
     clearTimeout(timer)
   }
 
   function check(patience = IMPATIENCE): void {
-    if (Date.now() - heardAt > patience * heartbeat) interrupt({ state: 'waiting', reason: 'silent' })
+    if (Date.now() - heardAt > patience * heartbeat) interrupt('silent')
   }
 
-  /** What happens to a page; a page that is put away keeps nothing open, or browsers would not keep the page. */
-  function live({ type }: Event): void {
-    if (type === 'pagehide') {
-      isAway = true
-      interrupt({ state: 'waiting', reason: 'hidden' })
-    } else if (type !== 'visibilitychange' || document.visibilityState === 'visible') {
-      if (type === 'pageshow') isAway = false
+  function live(away: boolean): void {
+    isAway = away
+    if (away) {
+      seeker.stop()
+      interrupt('hidden')
+    } else {
       check()
       wake()
+      if (isHeld) seeker.look()
     }
   }
 
   function close(): void {
     isOver = true
-    for (const type of LIFE) globalThis.removeEventListener?.(type, live, true)
+    stop()
+    seeker.stop()
     interrupt()
     wake()
   }
 
-  for (const type of LIFE) globalThis.addEventListener?.(type, live, true)
+  const stop = onLife(live)
   void run()
-  return {
-    get cursor() {
-      return cursor
-    },
-    check,
-    close,
-  }
+  return { close }
 }
-
-const LIFE = ['online', 'visibilitychange', 'pageshow', 'pagehide', 'resume']

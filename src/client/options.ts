@@ -18,61 +18,44 @@ export interface ListenOptions {
   signal?: AbortSignal
 }
 
-/** Options that were checked. */
+/** Options that were checked, and what is known of the page. */
 export interface Settings extends ListenOptions {
-  readonly credentials: RequestCredentials
-  /** The headers of a request; `again` gets another token. */
-  authorize(again: boolean): Promise<Record<string, string>>
+  /** The token that was given last. */
+  bearer?: string
+  /** What handlers ask for. */
+  readonly names: Set<string>
 }
 
-const KINDS: Readonly<Record<string, string>> = {
-  after: 'string',
-  share: 'boolean',
-  identity: 'string',
-  remember: 'boolean',
-  headers: 'object',
-  token: 'function',
-  credentials: 'string',
-  signal: 'object',
+/** What each option is, by an example. */
+const EXAMPLES: Readonly<Required<ListenOptions>> = {
+  after: '',
+  share: true,
+  identity: '',
+  remember: true,
+  headers: {},
+  token: String,
+  credentials: 'same-origin',
+  signal: {} as AbortSignal,
 }
 
 /** Checks what listen() was given. Throws TypeError that names what is wrong, and what is right. */
 export function readOptions(options: ListenOptions): Settings {
   for (const [name, value] of Object.entries(options)) {
-    const kind = KINDS[name]
-    if (!kind) fault(`knows no option "${name}"; it knows ${Object.keys(KINDS).join(', ')}`)
-    if (value !== undefined && (value === null || typeof value !== kind)) {
-      fault(`was given ${name}: ${value}; it takes a ${kind}`)
-    }
+    if (!(name in EXAMPLES)) fault(name, value, `it knows ${Object.keys(EXAMPLES).join(', ')}`)
+    const kind = typeof EXAMPLES[name as keyof ListenOptions]
+    if (value === null || (value !== undefined && typeof value !== kind))
+      fault(name, value, `it takes a ${kind}`)
   }
-  const { token, credentials = 'same-origin' } = options
-  let bearer: string | undefined
-  return {
-    ...options,
-    credentials,
-    authorize: async (again) => {
-      if (token && (again || bearer === undefined)) bearer = await token()
-      return { ...options.headers, ...(bearer !== undefined && { Authorization: `Bearer ${bearer}` }) }
-    },
-  }
+  return { ...options, names: new Set() }
 }
 
 /** The address of a stream, as seen from the page. Throws TypeError for what is none. */
 export function readUrl(given: string | URL): URL {
-  const url = parse(String(given))
-  if (!url || !/^https?:$/.test(url.protocol))
-    fault(`was given the address "${given}"; it takes one of http(s)`)
-  // Which answer is wanted is for the client to say.
-  url.searchParams.delete('mode')
+  const url = new URL(new Request(given).url)
+  if (!/^http/.test(url.protocol)) fault('url', given, 'it takes http(s)')
   return url
 }
 
-function parse(given: string): URL | undefined {
-  try {
-    return new URL(given, globalThis.document?.baseURI ?? globalThis.location?.href)
-  } catch {}
-}
-
-function fault(what: string): never {
-  throw new TypeError(`listen() ${what}`)
+function fault(name: string, value: unknown, remedy: string): never {
+  throw new TypeError(`listen() was given ${name}: ${value}; ${remedy}`)
 }

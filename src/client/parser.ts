@@ -1,7 +1,7 @@
 /** One block of a stream, as the lines up to a blank one say. */
 export interface Block {
   /** Undefined where the block names none: the cursor stays. */
-  id?: string
+  id?: string | undefined
   /** Empty for none. */
   event: string
   /** Undefined for a block that only moves the cursor. */
@@ -19,16 +19,13 @@ export interface Findings {
   onRetry(retry: number): void
 }
 
-/** Thrown at a line or an event longer than the parser keeps. */
-export class TooLong extends Error {}
-
 /** Characters of a line, and of the data of an event; our servers send at most about 1 MiB. */
 export const LONGEST = 8 * 1024 * 1024
 
 /**
  * Returns a function that takes the bytes of a stream, cut anywhere, and finds what they say, by the rules of
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. It knows two fields
- * more, `key` and `at`. Throws TooLong, or memory would grow with a line that never ends.
+ * more, `key` and `at`. Throws RangeError, or memory would grow with a line that never ends.
  */
 export function createParser({ onBlock, onRetry }: Findings): (bytes: Uint8Array) => void {
   const decoder = new TextDecoder()
@@ -58,7 +55,7 @@ export function createParser({ onBlock, onRetry }: Findings): (bytes: Uint8Array
     let text = decoder.decode(bytes, { stream: true })
     if (text === '') return
     if (endsInCR && text[0] === '\n') text = text.slice(1)
-    endsInCR = text.endsWith('\r') || (endsInCR && text === '')
+    endsInCR = text.endsWith('\r')
     // Only the new text is searched: a long line in many pieces would be searched as often as it has pieces.
     const lines = text.split(/\r\n?|\n/)
     lines[0] = rest + lines[0]
@@ -69,5 +66,5 @@ export function createParser({ onBlock, onRetry }: Findings): (bytes: Uint8Array
 }
 
 function check(text: string): void {
-  if (text.length > LONGEST) throw new TooLong()
+  if (text.length > LONGEST) throw RangeError()
 }

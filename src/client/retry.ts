@@ -1,4 +1,5 @@
-import type { Verdict } from './ask.js'
+import type { Reason } from './states.js'
+import type { Verdict } from './way.js'
 
 /** Milliseconds before the next try, until the server says otherwise. */
 export const RETRY = 3000
@@ -13,24 +14,21 @@ const CAP = 30_000
 const PASSING = /^(408|425|429|5..)$/
 
 /** What an answer means that is no stream; undefined for a stream. */
-export function judge(response: Response): Verdict | undefined {
-  const { status, headers } = response
+export function judge({ status, headers, ok }: Response): Verdict | undefined {
   const type = headers.get('Content-Type') ?? 'no type'
-  if (status === 200 && /^text\/event-stream *(;|$)/i.test(type)) return
-  if (status === 204) return { state: 'closed', reason: 'ended', status }
-  if (PASSING.test(String(status))) {
-    const after = readAfter(headers.get('Retry-After'))
-    return { state: 'waiting', reason: 'server', status, message: `status ${status}`, after }
+  const mean = (state: Verdict['state'], reason: Reason): Verdict => {
+    return { state, reason, status, message: `status ${status}, ${type}` }
   }
-  if (response.ok)
-    return { state: 'closed', reason: 'not-a-stream', status, message: `status ${status}, ${type}` }
-  return { state: 'closed', reason: 'refused', status, message: `status ${status}` }
+  if (status === 200 && /^text\/event-stream *(;|$)/i.test(type)) return
+  if (PASSING.test(`${status}`)) return { ...mean('waiting', 'server'), after: readAfter(headers) }
+  return mean('closed', status === 204 ? 'ended' : ok ? 'not-a-stream' : 'refused')
 }
 
-/** Milliseconds that Retry-After asks for, in seconds or as a date; 0 without it. */
-function readAfter(text: string | null): number {
+/** Milliseconds that Retry-After asks for, in seconds or as a date; 0 without it, less for what is past. */
+function readAfter(headers: Headers): number {
+  const text = headers.get('Retry-After')
   const seconds = Number(text)
-  return clamp((seconds >= 0 ? seconds * 1000 : Date.parse(String(text)) - Date.now()) || 0)
+  return Math.min(LONGEST, (seconds >= 0 ? seconds * 1000 : Date.parse(`${text}`) - Date.now()) || 0)
 }
 
 /**
@@ -44,9 +42,5 @@ export function delay(retry: number, after: number, failures: number): number {
 
 /** A `retry:` that a timer can keep. */
 export function bound(retry: number): number {
-  return Math.max(SHORTEST, clamp(retry))
-}
-
-function clamp(ms: number): number {
-  return Math.min(LONGEST, Math.max(0, ms))
+  return Math.max(SHORTEST, Math.min(LONGEST, retry))
 }

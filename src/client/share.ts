@@ -1,8 +1,10 @@
 import { isPast } from './cursor.js'
 import { canShare, type Group, joinGroup } from './group.js'
+import { onLife } from './life.js'
 import { type Line, type LineSite, openLine } from './line.js'
 import type { Block } from './parser.js'
 import type { LineState, LiveState } from './states.js'
+import { isEnd } from './way.js'
 
 /** What the leader says. */
 type Words = Passed | Standing
@@ -111,7 +113,7 @@ export function openSharedLine(site: LineSite): Line {
     // Whether this tab's own place is lost, too, is for the server to say.
     if (event === 'reset') catchUp(follow)
     else if (!id) deliver(block)
-    else if (isPast(id, cursor) && !(isDone(block) && id === cursor)) return
+    else if (isPast(id, cursor) && !(isEnd(block) && id === cursor)) return
     else if (passed.asked || prev === cursor || isPast(prev, cursor)) deliver(block)
     else {
       waiting.push({ ...passed, asked: true })
@@ -151,7 +153,7 @@ export function openSharedLine(site: LineSite): Line {
     const prev = cursor
     cursor = block.id ?? cursor
     site.onBlock(block, prev)
-    if (isDone(block) && !line) end({ state: 'closed', reason: 'ended' })
+    if (isEnd(block) && !line) end({ state: 'closed', reason: 'ended' })
   }
 
   /** A tab that is somebody else now hears others, and is heard by others. */
@@ -183,31 +185,19 @@ export function openSharedLine(site: LineSite): Line {
   }
 
   /** A page that is put away holds no lock: it would not be kept, or lead and be asleep. */
-  function live({ type }: Event): void {
+  function live(away: boolean): void {
     const wasAway = isAway
-    isAway = type === 'pagehide' || type === 'freeze'
-    if (isAway) leave()
+    isAway = away
+    if (away) leave()
     else if (wasAway) join()
   }
 
   function close(): void {
-    for (const type of LIFE) removeEventListener(type, live, true)
+    stop()
     leave()
   }
 
-  for (const type of LIFE) addEventListener(type, live, true)
+  const stop = onLife(live)
   join()
-  return {
-    get cursor() {
-      return cursor
-    },
-    check: () => line?.check(),
-    close,
-  }
-}
-
-const LIFE = ['pagehide', 'freeze', 'pageshow', 'resume']
-
-function isDone({ event, data }: Block): boolean {
-  return event === '' && data === '[DONE]'
+  return { close }
 }

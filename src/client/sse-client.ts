@@ -1,11 +1,13 @@
-import { createMemory } from './cursor.js'
-import { createHandlers, type EventInfo, guard, type LiveEvent } from './handlers.js'
+import { attempt } from './attempt.js'
+import { keep, recall } from './cursor.js'
+import { createHandlers, type EventInfo, type LiveEvent } from './handlers.js'
+import { iterate } from './iterate.js'
 import { openLine } from './line.js'
 import { type ListenOptions, readOptions, readUrl } from './options.js'
 import type { Block } from './parser.js'
-import { createQueue, type Queue } from './queue.js'
 import { openSharedLine } from './share.js'
 import { type LineState, type LiveState, tell } from './states.js'
+import { isEnd } from './way.js'
 
 export type { EventInfo, ListenOptions, LiveEvent, LiveState }
 
@@ -40,35 +42,31 @@ export function listen(url: string | URL, options: ListenOptions = {}): Live {
   const settings = readOptions(options)
   const address = readUrl(url)
   const handlers = createHandlers()
-  const queues = new Set<Queue>()
-  const memory = settings.remember
-    ? createMemory(`file-signal ${address} ${settings.identity ?? ''}`)
-    : undefined
-  let lastEventId = settings.after || memory?.recall() || ''
+  const name = settings.remember && `file-signal ${address} ${settings.identity}`
+  let lastEventId = settings.after || (name && recall(name)) || ''
   let state: LiveState
 
-  function onBlock({ id, event: name, data: text, key, at }: Block): void {
+  function onBlock(block: Block): void {
+    const { id, event: named, data: text, key, at } = block
     if (id !== undefined) {
       lastEventId = id
-      memory?.keep(id)
+      if (name) keep(name, id)
     }
-    if (text === undefined || (name === '' && text === '[DONE]')) return
-    const data = parse(text)
-    const event: EventInfo = { id: id ?? '', key: key ?? null, event: name || null, createdAt: at ?? null }
-    for (const queue of queues) queue.push({ ...event, data })
-    if (name !== 'state' && name !== '*') handlers.call(name || 'message', data, event)
+    if (text === undefined || isEnd(block)) return
+    const data = attempt((): unknown => JSON.parse(text), text)
+    const event: EventInfo = { id: id ?? '', key: key ?? null, event: named || null, createdAt: at ?? null }
+    if (named !== 'state' && named !== '*') handlers.call(named || 'message', data, event)
     handlers.call('*', data, event)
   }
 
   function onState(next: LineState): void {
     state = tell(next)
+    if (state.state === 'closed') settings.signal?.removeEventListener('abort', close)
     handlers.call('state', state)
-    if (state.state === 'closed') for (const queue of queues) queue.end()
   }
 
   function close(): void {
     line.close()
-    settings.signal?.removeEventListener('abort', close)
     if (state.state !== 'closed') onState({ state: 'closed', reason: 'asked' })
   }
 
@@ -77,9 +75,10 @@ export function listen(url: string | URL, options: ListenOptions = {}): Live {
   if (settings.signal?.aborted) close()
   else settings.signal?.addEventListener('abort', close)
   return {
-    on: (name: string, handler: (...values: never[]) => void) => {
-      if (name === 'state') queueMicrotask(() => guard(() => handler(state as never)))
-      return handlers.on(name, handler)
+    on: (wanted: string, handler: (...values: never[]) => void) => {
+      if (wanted === 'state') queueMicrotask(() => handler(state as never))
+      settings.names.add(wanted)
+      return handlers.on(wanted, handler)
     },
     get state() {
       return state
@@ -88,19 +87,6 @@ export function listen(url: string | URL, options: ListenOptions = {}): Live {
       return lastEventId
     },
     close,
-    [Symbol.asyncIterator]: () => {
-      const queue = createQueue((over) => queues.delete(over))
-      queues.add(queue)
-      if (state.state === 'closed') queue.end()
-      return queue
-    },
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
+    [Symbol.asyncIterator]: () => iterate(handlers.on, () => state.state === 'closed'),
   }
 }

@@ -38,20 +38,20 @@ export interface LiveState {
 export type LineState = Omit<LiveState, 'role' | 'message'> & { message?: string; role?: LiveState['role'] }
 
 const MESSAGES: Readonly<Record<Reason, string>> = {
-  start: 'The stream is asked for.',
-  ready: 'The stream is open.',
-  held: 'Something on the way holds the stream back, so events are fetched in short answers.',
-  ended: 'The server has ended the stream.',
-  refused: 'The server refuses the stream: check the address, and whether you are logged in.',
-  'not-a-stream': 'The answer is no event stream: check the address.',
-  'too-long': 'A line or an event is longer than 8 MiB: check the address.',
-  asked: 'This page has closed the stream.',
-  network: 'No answer: the server is away, or does not allow this origin.',
-  cut: 'The connection has ended.',
-  silent: 'Nothing came for too long, so the connection is taken for dead.',
-  server: 'The server is there, and cannot answer now.',
-  offline: 'This device is offline.',
-  hidden: 'The page is put away.',
+  start: 'asking for the stream',
+  ready: 'the stream is open',
+  held: 'a proxy holds the stream back: events come late',
+  ended: 'the server has ended the stream',
+  refused: 'the server refuses the stream: check the login',
+  'not-a-stream': 'the answer is no event stream: check the address',
+  'too-long': 'an event is too long',
+  asked: 'the page has ended the stream',
+  network: 'no answer: the server is away, or refuses this origin',
+  cut: 'the stream has ended',
+  silent: 'the stream is silent',
+  server: 'the server is away',
+  offline: 'the page is offline',
+  hidden: 'the page was away',
 }
 
 /** The state as pages see it; `detail` of the answer is put behind the sentence. */
