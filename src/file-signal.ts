@@ -17,6 +17,7 @@ import {
 import { createHandler, type NodeContext, type NodeHandler, type NodeRequest } from './http/node.js'
 import { createKoaSource, createSourceHandler, type SourceOf } from './http/source.js'
 import { createInspector, type InspectorOptions } from './inspector/router.js'
+import { createMetrics, type MetricsOptions } from './metrics/router.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
 import { createPaths, restartFile } from './paths.js'
@@ -107,6 +108,11 @@ export interface FileSignal extends AsyncDisposable {
    * events. `authorize` is required. See docs/inspector.md.
    */
   inspector<Context extends KoaBase = KoaBase>(options: InspectorOptions<Context & KoaContext>): KoaRoutes
+  /**
+   * A @koa/router Router with `GET /metrics`: the figures of `stats()` for Prometheus, by prom-client. `authorize` is
+   * required. See docs/figures.md.
+   */
+  metrics<Context extends KoaBase = KoaBase>(options: MetricsOptions<Context & KoaContext>): KoaRoutes
   /** The events after the call, or after the id `after`, as an async iterable; throws CURSOR_LOST where a stream would reset. */
   subscribe(keys: string | readonly string[], options?: SubscribeOptions): Subscriber
   /**
@@ -151,7 +157,7 @@ export interface ProcessStats {
 export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   const settings = validateOptions(options, process.env)
   const health = createHealth(createReport(settings.onError))
-  const { report } = health
+  const { report, recovered } = health
   const paths = createPaths(settings)
   const { mode, group, retention } = settings
   let closing: Promise<void> | null = null
@@ -170,12 +176,21 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     panel.used(true)
     const newestSignal = () => signal().newest?.() ?? null
     const create = settings.payload ?? sqlite()
-    return create({ database: paths.database, mode, group, retention, newestSignal, onCommit, report })
+    return create({
+      database: paths.database,
+      mode,
+      group,
+      retention,
+      newestSignal,
+      onCommit,
+      report,
+      recovered,
+    })
   })
   const signal = lazily((): SignalEngine => {
     // Rows that no other process sees need no file to wake it.
     const create = settings.signal ?? (payload().shared ? fileSignal() : memorySignal())
-    return create({ signalFile: paths.signalFile, mode, group, report })
+    return create({ signalFile: paths.signalFile, mode, group, report, recovered })
   })
   const open = <T>(part: () => T): T => {
     if (closing) throw new FileSignalError('CLOSED', 'this instance was closed')
@@ -188,7 +203,15 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     panel.watch(streaming)
   }
 
-  const streams = createStreams({ payload, signal, settings, report, onStreaming, addressOf: clientOf })
+  const streams = createStreams({
+    payload,
+    signal,
+    settings,
+    report,
+    recovered,
+    onStreaming,
+    addressOf: clientOf,
+  })
   const panel = createPanel({
     restartFile: () => restartFile(paths),
     onRestart: streams.handOver,
@@ -254,6 +277,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     routes: (routesOptions) => createKoaRoutes(http, { ...duration, ...routesOptions }),
     inspector: (inspectorOptions) =>
       createInspector({ ...http, payload: () => open(payload), statsOf }, inspectorOptions),
+    metrics: (metricsOptions) =>
+      createMetrics({ streams, health, payload: () => open(payload) }, metricsOptions),
     subscribe: (keys, subscribeOptions) => open(() => streams.subscribe(keys, subscribeOptions)),
     writer: (key, writerOptions) => open(() => writers.open(key, writerOptions)),
     cursor,

@@ -23,6 +23,8 @@ export type { KoaBase, KoaContext, KoaMiddleware, KoaRoutes, KoaRoutesOptions } 
 export type { NodeContext, NodeHandler, NodeRequest, NodeResponse } from './http/node.js'
 export type { SourceOf } from './http/source.js'
 export type { InspectorOptions } from './inspector/router.js'
+export type { MetricsRegister, RegisteredMetric } from './metrics/register.js'
+export type { MetricsOptions } from './metrics/router.js'
 export type {
   Deliver,
   Duration,

@@ -64,6 +64,7 @@ describe('the documentation', () => {
   const tables: [page: string, heading: string, ask: () => void][] = [
     ['README.md', 'Options of an instance', () => createFileSignal({ nonesuch: 1 } as object)],
     ['README.md', 'Options of a stream', () => INSTANCE.stream('a', { nonesuch: 1 } as object)],
+    ['docs/figures.md', 'Options of metrics()', () => INSTANCE.metrics({ nonesuch: 1 } as never)],
     ['docs/inspector.md', 'Options', () => INSTANCE.inspector({ nonesuch: 1 } as never)],
     ['docs/sources.md', 'Options', () => INSTANCE.streamFrom([], { nonesuch: 1 } as object)],
   ]

@@ -70,7 +70,7 @@ describe('the package', () => {
     expect(readdirSync(root).sort()).to.deep.equal(['import.js', 'node_modules', 'package.json'])
   })
 
-  it('says LIBRARY_MISSING and what to install where @koa/router is not there', () => {
+  it('says LIBRARY_MISSING and what to install where @koa/router or prom-client is not there', () => {
     const root = freshFolder()
     mkdirSync(join(root, 'node_modules/file-signal'), { recursive: true })
     cpSync(join(here, 'dist'), join(root, 'node_modules/file-signal/dist'), { recursive: true })
@@ -82,13 +82,17 @@ describe('the package', () => {
       join(root, 'app.mjs'),
       `import { createFileSignal } from 'file-signal'
        try {
-         createFileSignal().routes({ authorize: () => true })
+         createFileSignal()[process.argv[2]]({ authorize: () => true })
        } catch (error) {
          console.log(error.message)
        }`,
     )
-    const out = execFileSync(process.execPath, [join(root, 'app.mjs')], { encoding: 'utf8' })
-    expect(out).to.match(/^LIBRARY_MISSING: .*npm install @koa\/router/)
+    const call = (name: string) =>
+      execFileSync(process.execPath, [join(root, 'app.mjs'), name], { encoding: 'utf8' })
+    expect(call('routes')).to.match(/^LIBRARY_MISSING: .*npm install @koa\/router/)
+    mkdirSync(join(root, 'node_modules/@koa'))
+    symlinkSync(join(here, 'node_modules/@koa/router'), join(root, 'node_modules/@koa/router'))
+    expect(call('metrics')).to.match(/^LIBRARY_MISSING: .*npm install prom-client/)
   })
 
   it('can be required from CommonJS, as the loaders of panels do', () => {

@@ -1,21 +1,39 @@
+import { mkdirSync, readFileSync, symlinkSync, unlinkSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import {
   createFileSignal,
+  type ErrorCode,
   type FileSignal,
+  FileSignalError,
   type FileSignalStats,
   type Histogram,
   memory,
   memorySignal,
   type StreamKind,
+  sqlite,
 } from 'file-signal'
+import { createHealth } from '../dist/health.js'
 import { createRates } from '../dist/stream/figures/rates.js'
+import { freshFolder } from './support/folder.js'
 import { type Client, connect, stream } from './support/sse.js'
 import { until } from './support/wait.js'
 
 /** Most of one event: sockets hold some of them, and the rest waits. */
 const BIG = 'x'.repeat(60_000)
+
+/** `['store.rows', 'streams.open[].id', ...]` */
+function* fieldsOf(value: object, prefix: string): Iterable<string> {
+  for (const [name, part] of Object.entries(value) as [string, unknown][]) {
+    const [first] = Array.isArray(part) ? part : []
+    if (typeof first === 'object') yield* fieldsOf(first, `${prefix}${name}[].`)
+    else if (typeof part === 'object' && part !== null && !Array.isArray(part)) {
+      yield* fieldsOf(part, `${prefix}${name}.`)
+    } else yield prefix + name
+  }
+}
 
 describe('stats()', () => {
   let events: FileSignal
@@ -196,6 +214,76 @@ describe('stats()', () => {
     expect(rates.read(95_000).size).to.equal(0)
     rates.count('a', 3_600_000)
     expect([...rates.read(3_600_000)]).to.deep.equal([['a', 1]])
+  })
+
+  it('says what signals and store have reported, until that is over', async () => {
+    const root = freshFolder()
+    let refused: FileSignalError | null = new FileSignalError('STORE_UNWRITABLE', 'its rights were changed')
+    const own = createFileSignal({
+      root,
+      poll: 50,
+      onError: () => {},
+      payload: (site) => {
+        const engine = sqlite()(site)
+        return { ...engine, read: (request) => (refused ? Promise.reject(refused) : engine.read(request)) }
+      },
+    })
+    const health = async () => {
+      const { store, signal } = await own.stats()
+      return [store.health, signal.health].map((one) => (one === 'ok' ? one : one.code))
+    }
+    try {
+      mkdirSync(join(root, 'tmp/sse_signals'), { recursive: true })
+      symlinkSync('nowhere', join(root, 'tmp/sse_signals/events.signal'))
+      await own.signal('a', 0)
+      expect(await health()).to.deep.equal(['ok', 'SIGNAL_FAILED'])
+      unlinkSync(join(root, 'tmp/sse_signals/events.signal'))
+      await own.signal('a', 1)
+      expect(await health()).to.deep.equal(['ok', 'ok'])
+      const subscriber = own.subscribe('a')
+      const next = subscriber.next()
+      await until(async () => (await health())[0] === 'STORE_UNWRITABLE', 'a store that cannot be read')
+      refused = null
+      await until(async () => (await health())[0] === 'ok', 'a store that is well')
+      await subscriber.return()
+      await next
+    } finally {
+      await own.close()
+    }
+  })
+
+  it('never calls a store well that is on a network disk, nor one that was damaged', () => {
+    const health = createHealth(() => {})
+    const report = (code: ErrorCode) => health.report(new FileSignalError(code, 'x'))
+    const shown = () => [health.store(), health.signal()].map((one) => (one === 'ok' ? one : one.code))
+    report('STORE_NETWORK')
+    report('STORE_BUSY')
+    report('HOOK_FAILED')
+    report('WATCH_FAILED')
+    expect(shown()).to.deep.equal(['STORE_BUSY', 'WATCH_FAILED'])
+    health.recovered('STORE_BUSY')
+    health.recovered('WATCH_FAILED')
+    expect(shown()).to.deep.equal(['STORE_NETWORK', 'ok'])
+    report('STORE_NETWORK')
+    expect([...health.reports()]).to.deep.equal([
+      ['STORE_NETWORK', 2],
+      ['STORE_BUSY', 1],
+      ['HOOK_FAILED', 1],
+      ['WATCH_FAILED', 1],
+    ])
+  })
+
+  it('tells what docs/figures.md explains, field by field', async () => {
+    await open('/ab')
+    const own = createFileSignal({ root: freshFolder() })
+    const { store, signal } = await own.stats()
+    await own.close()
+    const stats = { ...(await events.stats()), store, signal, root: { path: '', rule: '' } }
+    const page = readFileSync(new URL('../docs/figures.md', import.meta.url), 'utf8')
+    const [, table = ''] = page.split('| field | what it is |')
+    const rows = [...(table.split('\n\n')[0] ?? '').matchAll(/^\| (`[^|]+) \|/gm)]
+    const explained = rows.flatMap(([, cell]) => (cell as string).match(/[\w.[\]-]+/g) ?? [])
+    expect(explained.sort()).to.deep.equal([...fieldsOf(stats, '')].sort())
   })
 
   it('is JSON as it stands', async () => {

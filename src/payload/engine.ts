@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../errors.js'
 import type { Cursor, Hint } from '../event.js'
 import type { Retention } from '../options.js'
 
@@ -265,6 +266,8 @@ export interface PayloadSite {
    */
   readonly onCommit: (head: Cursor) => void
   readonly report: (error: unknown) => void
+  /** What was reported under this code works again; for those who look at `stats()`. */
+  readonly recovered?: ((code: ErrorCode) => void) | undefined
 }
 
 /** What `createFileSignal({ payload })` takes. It opens nothing until the engine is first used. */

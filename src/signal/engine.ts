@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../errors.js'
 import type { Cursor, Hint } from '../event.js'
 
 /**
@@ -40,6 +41,8 @@ export interface SignalSite {
   readonly mode: number
   readonly group: string | number | null
   readonly report: (error: unknown) => void
+  /** What was reported under this code works again; for those who look at `stats()`. */
+  readonly recovered?: ((code: ErrorCode) => void) | undefined
 }
 
 /** What `createFileSignal({ signal })` takes. It opens nothing until the engine is first used. */

@@ -25,7 +25,7 @@ export function fileSignal(
   refuseUnknown(options, 'fileSignal', ['polling'])
   return (site) => {
     const file = createSignalFile(site)
-    const unwritten = toldOnce('SIGNAL_FAILED', site.report)
+    const unwritten = toldOnce('SIGNAL_FAILED', site)
     const listeners = new Set<SignalListener>()
     let closed = false
     return {
@@ -44,6 +44,7 @@ export function fileSignal(
           polling: options.polling ?? false,
           timing: { ...TIMING, ...timing },
           report: site.report,
+          recovered: site.recovered,
         })
         listeners.add(listener)
         await listener.start()

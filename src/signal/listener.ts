@@ -2,7 +2,7 @@ import type { SignalListener, WakeKind } from './engine.js'
 import { networkOf } from './network.js'
 import { type Poller, pollFile } from './poller.js'
 import type { SignalFile } from './signal-file.js'
-import { toldOnce } from './told-once.js'
+import { type ToldSite, toldOnce } from './told-once.js'
 import { type Watch, watchFile } from './watcher.js'
 
 /** Milliseconds; tests shorten them. */
@@ -22,6 +22,7 @@ export interface ListenPlan {
   readonly polling: boolean
   readonly timing: Timing
   readonly report: (error: unknown) => void
+  readonly recovered?: ToldSite['recovered']
 }
 
 export interface FileListener extends SignalListener {
@@ -41,10 +42,10 @@ const MOVE = 'move FILE_SIGNAL_DIR to a local disk, or leave it: polling loses n
 export function createListener(
   file: SignalFile,
   onWake: (kind: WakeKind) => void,
-  { polling, timing, report }: ListenPlan,
+  { polling, timing, ...told }: ListenPlan,
 ): FileListener {
-  const unusable = toldOnce('SIGNAL_FAILED', report)
-  const unwatched = toldOnce('WATCH_FAILED', report)
+  const unusable = toldOnce('SIGNAL_FAILED', told)
+  const unwatched = toldOnce('WATCH_FAILED', told)
   let watch: Watch | null = null
   let armed = false
   let poller: Poller | null = null

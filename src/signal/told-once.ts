@@ -8,8 +8,14 @@ export interface ToldOnce {
   over(): void
 }
 
+/** Where trouble is told, and its end. */
+export interface ToldSite {
+  readonly report: (error: unknown) => void
+  readonly recovered?: ((code: ErrorCode) => void) | undefined
+}
+
 /** Reports one kind of trouble under `code`; `what` gets the cause's code behind it in the message. */
-export function toldOnce(code: ErrorCode, report: (error: unknown) => void): ToldOnce {
+export function toldOnce(code: ErrorCode, { report, recovered }: ToldSite): ToldOnce {
   let told = false
   return {
     tell: (what, cause, remedy = remedyOf(cause)) => {
@@ -19,6 +25,7 @@ export function toldOnce(code: ErrorCode, report: (error: unknown) => void): Tol
       report(new FileSignalError(code, found, remedy === undefined ? { cause } : { cause, remedy }))
     },
     over: () => {
+      if (told) recovered?.(code)
       told = false
     },
   }

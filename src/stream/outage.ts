@@ -1,4 +1,4 @@
-import { codeOf, FileSignalError } from '../errors.js'
+import { codeOf, type ErrorCode, FileSignalError } from '../errors.js'
 
 /** Reports the first of a row of failures: a store that is gone fails every stream at every sweep. */
 export interface Outage {
@@ -7,18 +7,27 @@ export interface Outage {
   worked(): void
 }
 
-/** `what` begins the message for failures that carry no code of their own; those become STREAM_FAILED. */
-export function createOutage(what: string, report: (error: FileSignalError) => void): Outage {
-  let lasting = false
+/**
+ * `what` begins the message for failures that carry no code of their own; those become STREAM_FAILED. `recovered` is told
+ * the code of what was reported when it is over.
+ */
+export function createOutage(
+  what: string,
+  report: (error: FileSignalError) => void,
+  recovered: (code: ErrorCode) => void = () => {},
+): Outage {
+  let lasting: ErrorCode | null = null
   return {
     failed: (error) => {
       // Who closes an instance knows it; what was still under way need not say so.
       if (lasting || codeOf(error) === 'CLOSED') return
-      lasting = true
-      report(asReported(error, what))
+      const fault = asReported(error, what)
+      lasting = fault.code
+      report(fault)
     },
     worked: () => {
-      lasting = false
+      if (lasting) recovered(lasting)
+      lasting = null
     },
   }
 }

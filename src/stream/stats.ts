@@ -1,7 +1,9 @@
 import { formatId } from '../event.js'
 import type { WakeKind } from '../signal/engine.js'
 import type { Audience } from './audience.js'
+import type { Connection } from './connection.js'
 import type { Listed } from './figures/figures.js'
+import type { Place } from './figures/place.js'
 import type { Mailboxes } from './mailbox/mailboxes.js'
 import type { Responses } from './responses.js'
 import type { Subscribers } from './subscribe.js'
@@ -24,6 +26,8 @@ export interface StreamCounts {
   readonly wakes: Readonly<Record<WakeKind, number>>
   /** How wake-ups arrive now; null while nobody listens. */
   readonly mode: 'watch' | 'poll' | null
+  /** Rows between the response that is furthest behind and the one reader. */
+  readonly lag: number
   /** Bytes that wait in sockets. */
   readonly waiting: number
   /** Responses since the start, and those of them that are gone. */
@@ -37,6 +41,7 @@ export interface StreamCounts {
 /** What is looked at for the stats. */
 export interface Counted {
   readonly responses: Pick<Responses, 'all' | 'totals'>
+  readonly placeOf: (connection: Connection) => Place | null
   readonly subscribers: Pick<Subscribers, 'size'>
   readonly mailboxes: Pick<Mailboxes, 'size'>
   readonly audience: Pick<Audience, 'groups' | 'members' | 'keys'>
@@ -44,11 +49,22 @@ export interface Counted {
 }
 
 /** Counts now. */
-export function countStreams({ responses, subscribers, mailboxes, audience, tailer }: Counted): StreamCounts {
+export function countStreams({
+  responses,
+  placeOf,
+  subscribers,
+  mailboxes,
+  audience,
+  tailer,
+}: Counted): StreamCounts {
   let live = mailboxes.size
   for (const group of audience.groups()) live += group.live.size
   let waiting = 0
-  for (const connection of responses.all) waiting += connection.measure().waiting
+  let lag = 0
+  for (const connection of responses.all) {
+    waiting += connection.measure().waiting
+    lag = Math.max(lag, placeOf(connection)?.lag ?? 0)
+  }
   const { cursor } = tailer
   const { opened, closed, events, sent } = responses.totals()
   return {
@@ -59,6 +75,7 @@ export function countStreams({ responses, subscribers, mailboxes, audience, tail
     cursor: cursor && formatId(cursor.epoch, cursor.n),
     wakes: { ...tailer.wakes },
     mode: tailer.mode,
+    lag,
     waiting,
     opened,
     closed,

@@ -1,4 +1,4 @@
-import type { FileSignalError } from '../errors.js'
+import type { ErrorCode, FileSignalError } from '../errors.js'
 import type { Settings, StreamSettings } from '../options.js'
 import type { PayloadEngine } from '../payload/engine.js'
 import type { SignalEngine, WakeKind } from '../signal/engine.js'
@@ -38,6 +38,8 @@ export interface StreamsSite {
   /** The address of a response's client, null where it is unknown; asked only for lists of streams. */
   readonly addressOf?: (response: Outgoing) => string | null
   readonly report: (error: FileSignalError) => void
+  /** What was reported under this code works again. */
+  readonly recovered?: (code: ErrorCode) => void
 }
 
 /** Every open stream and subscriber of one instance, and the one reader that feeds them. */
@@ -56,7 +58,7 @@ export interface Streams {
   wake(kind: WakeKind): void
   stats(): StreamCounts
   /** What is measured while they run, and lists of what is open. */
-  readonly figures: Pick<Figures, 'latency' | 'list'>
+  readonly figures: Omit<Figures, 'note'>
   /** Ends every response, for another process is to take over. Who comes back here too soon gets a brief one. */
   handOver(): void
   /** Ends every stream and subscriber. Resolves when each socket has ended, or was destroyed after 5 s. Idempotent. */
@@ -69,12 +71,13 @@ export function createStreams(site: StreamsSite): Streams {
   const outage = createOutage(
     'the store could not be read for streams: open ones wait for it, new ones are told to come back',
     report,
+    site.recovered,
   )
   const audience = createAudience()
   const ticker = createTicker()
   const lostWriters = createLostWriters(
     payload,
-    createOutage('a writer that is gone could not be noted, and is looked for again', report),
+    createOutage('a writer that is gone could not be noted, and is looked for again', report, site.recovered),
   )
   const tailer = createTailer({
     payload,
@@ -244,7 +247,7 @@ export function createStreams(site: StreamsSite): Streams {
     accept: responses.accept,
     subscribe: subscribers.open,
     wake: tailer.wake,
-    stats: () => countStreams({ responses, subscribers, mailboxes, audience, tailer }),
+    stats: () => countStreams({ responses, placeOf, subscribers, mailboxes, audience, tailer }),
     figures,
     handOver: responses.handOver,
     close: () => {

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { FileSignalError } from '../../errors.js'
 import type { Retention } from '../../options.js'
-import type { PruneResult } from '../engine.js'
+import type { PayloadSite, PruneResult } from '../engine.js'
 import { toFault } from './fault.js'
 import { createWeigher } from './guest-bytes.js'
 import { type Held, withLock } from './lock.js'
@@ -9,7 +10,7 @@ import type { Opened, Opener } from './opener.js'
 /** Deletes what retention no longer keeps, from whichever process is alive. */
 export interface Pruner {
   /** Prunes in the background if nobody did for a while. Costs nothing most of the time. */
-  consider(report: (error: unknown) => void): void
+  consider(site: Pick<PayloadSite, 'report' | 'recovered'>): void
   prune(onProgress?: OnProgress): Promise<PruneResult>
   /** Ends the pass that runs here, after the batch it is at. */
   stop(): Promise<void>
@@ -30,13 +31,24 @@ export function createPruner(opener: Opener): Pruner {
   let running: Promise<PruneResult> | null = null
   let lookAgainAt = 0
   let stopping = false
+  /** What kept it from pruning the last time. */
+  let fault: FileSignalError | null = null
   let batch = 50
 
-  function consider(report: (error: unknown) => void): void {
+  function consider({ report, recovered }: Pick<PayloadSite, 'report' | 'recovered'>): void {
     const now = performance.now()
     if (now < lookAgainAt || running) return
     lookAgainAt = now + INTERVAL
-    start(undefined, true).catch(report)
+    start(undefined, true).then(
+      () => {
+        if (fault) recovered?.(fault.code)
+        fault = null
+      },
+      (error) => {
+        fault = error instanceof FileSignalError ? error : null
+        report(error)
+      },
+    )
   }
 
   async function prune(onProgress?: OnProgress): Promise<PruneResult> {

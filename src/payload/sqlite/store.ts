@@ -58,7 +58,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
       const appended = queue.append(rows)
       // A store that refuses rows is told to the caller; the pruner would only say it again.
       appended.then(
-        () => pruner.consider(site.report),
+        () => pruner.consider(site),
         () => {},
       )
       return appended
@@ -75,7 +75,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
         if (host === null) return appendCollected(append, work)
         if (host.isInTransaction()) throw open()
         const transacted = await queue.transaction(work)
-        pruner.consider(site.report)
+        pruner.consider(site)
         return transacted
       },
       head: async () => use().opener.run((opened) => current(opened, site.newestSignal)),
@@ -92,7 +92,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
           }
           return opened.rows.page(request)
         })
-        pruner.consider(site.report)
+        pruner.consider(site)
         return found
       },
       ended: async (keys, n) => use().opener.run((opened) => opened.rows.ended(keys, n)),

@@ -27,6 +27,7 @@ export interface Figures {
   note(rows: readonly Row[]): void
   latency(): Histogram
   list(): Listed
+  keys(): ListenedKey[]
 }
 
 export interface FiguresSite extends Omit<ListingSite, 'rates' | 'audience'> {
@@ -56,6 +57,7 @@ export function createFigures(site: FiguresSite): Figures {
       }
     },
     latency: latency.read,
+    keys: () => listing.keys(performance.now()),
     list: () => {
       const now = performance.now()
       return { ...listing.streams(now), rates: listing.keys(now) }
