@@ -58,6 +58,8 @@ async function serve(
   app.use(events.inspector({ authorize: () => true, ...inspector }).routes())
   app.use(events.routes({ authorize: () => true }).routes())
   const server: Server = createServer(app.callback()).listen(0, '127.0.0.1')
+  // A browser keeps what it has loaded a page over, and would seem to leave it open.
+  server.maxRequestsPerSocket = 1
   await once(server, 'listening')
   return {
     events,
@@ -198,7 +200,8 @@ describe('the inspector', () => {
       site = await serve({}, inMemory)
       const client = await listen('/tail.sse')
       await until(() => client.payloads().length > 0, 'the first look')
-      await sleep(300)
+      // For a second each look begins further back.
+      await sleep(1100)
       const keys = Array.from({ length: 1000 }, (_, i) => `k${i}`)
       await site.events.signalMany(keys.map((key) => ({ key, payload: null })))
       await until(() => rowsOf(client).length > 0, 'the burst')
@@ -366,6 +369,19 @@ describe('the inspector', () => {
       expect(await page.locator('#open tbody tr').first().locator('th').textContent()).to.equal('slow')
       stalled.close()
       await until(async () => (await row.count()) === 0, 'its row to go')
+    })
+
+    it('shares its two connections with other tabs, which show what came before them', async () => {
+      const other = await page.context().newPage()
+      await other.goto(`${site.url}/inspector/`)
+      const newest = await rows().first().textContent()
+      await until(
+        async () => (await other.locator('#rows tbody tr').first().textContent()) === newest,
+        'the rows',
+      )
+      const { open } = (await site.events.stats()).streams
+      expect(open.filter(({ kind }) => kind === 'source')).to.have.lengthOf(2)
+      await other.close()
     })
 
     it('can be walked through by keyboard, with a focus that is seen', async () => {

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { type Cursor, formatId } from '../event.js'
 import type { JournalRow, PayloadEngine } from '../payload/engine.js'
 import type { RowShown, TailShown } from './shown.js'
@@ -6,7 +7,7 @@ import type { RowShown, TailShown } from './shown.js'
 export interface Tail {
   /** A callback for `streamFrom()`: what came since the last call, null for nothing. */
   readonly ask: () => Promise<TailShown | null>
-  /** Somebody new looks: the next answer begins further back. Pages know by its id what they have. */
+  /** Somebody new looks: answers begin further back for a while. Pages know rows by their ids. */
   greet(): void
 }
 
@@ -15,16 +16,18 @@ const ROWS = 100
 /** Bytes of a payload that are shown. */
 const PAYLOAD = 240
 
+/** Milliseconds in which a new tab has found the others whose connection it shares. */
+const GREETING = 1000
+
 const UNABLE: TailShown = Object.freeze({ able: false, rows: [], skipped: 0 })
 
 export function createTail(payload: () => PayloadEngine): Tail {
   let after: Cursor | null = null
-  let isNew = true
+  let newUntil = 0
 
   async function ask(): Promise<TailShown | null> {
     const { journal } = payload()
-    const begins = isNew
-    isNew = false
+    const begins = after === null || performance.now() < newUntil
     if (!journal) return begins ? UNABLE : null
     const from = begins ? null : after
     const page = await journal.read({ after: from, maxRows: ROWS, payloadBytes: PAYLOAD })
@@ -38,7 +41,7 @@ export function createTail(payload: () => PayloadEngine): Tail {
   return {
     ask,
     greet: () => {
-      isNew = true
+      newUntil = performance.now() + GREETING
     },
   }
 }

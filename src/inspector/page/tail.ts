@@ -53,10 +53,10 @@ export function createTail(): Tail {
     const all = held ?? kept
     const words = filter.value.toLowerCase().split(/\s+/)
     const found = all.filter(({ text }) => words.every((word) => text.includes(word)))
-    const wanted = found.map(elementOf).reverse()
+    const wanted = new Set(found.map(elementOf).reverse())
     // In place, so that a row that stays keeps its selection.
-    for (const old of [...body.rows]) if (!wanted.includes(old)) old.remove()
-    for (const [index, row] of wanted.entries()) {
+    for (const old of [...body.rows]) if (!wanted.has(old)) old.remove()
+    for (const [index, row] of [...wanted].entries()) {
       if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null)
     }
     write(note, describe(found.length, all.length))
