@@ -232,7 +232,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
 
   const stats = async () => statsOf(await open(payload).stats())
 
-  function statsOf(store: PayloadStats): FileSignalStats {
+  /** Lists at most `most` streams and keys. */
+  function statsOf(store: PayloadStats, most?: number): FileSignalStats {
     const { name } = signal()
     const usesFiles = settings.payload === null || (settings.signal === null && payload().shared)
     return {
@@ -244,7 +245,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
       },
       store: { ...store, health: health.store() },
       signal: { engine: name, file: name === 'file' ? paths.signalFile() : null, health: health.signal() },
-      streams: { ...streams.stats(), ...streams.figures.list() },
+      streams: { ...streams.stats(), ...streams.figures.list(most) },
       latency: streams.figures.latency(),
     }
   }

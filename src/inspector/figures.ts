@@ -5,10 +5,10 @@ import type { StreamStats } from '../stream/stats.js'
 import { createRested } from './rested.js'
 import type { Figures, HealthShown, KeyShown, StoreShown } from './shown.js'
 
-/** What is looked at: the store, and all that `stats()` tells once the store has told its own. */
+/** What is looked at: the store, and what `stats()` tells once the store has told its own, with at most `most` streams and keys. */
 export interface FiguresSite {
   readonly payload: () => PayloadEngine
-  readonly statsOf: (store: PayloadStats) => Inspected
+  readonly statsOf: (store: PayloadStats, most: number) => Inspected
 }
 
 /** The part of `stats()` that is shown. */
@@ -22,7 +22,6 @@ export interface Inspected {
 
 /** Streams and keys that are sent: the page is for looking at, and each look is encoded and parsed. */
 const MOST = 100
-const NAME = 200
 
 /** A callback for `streamFrom()`: the figures as they are at the call. */
 export function createFigures({ payload, statsOf }: FiguresSite): () => Promise<Figures> {
@@ -34,7 +33,7 @@ export function createFigures({ payload, statsOf }: FiguresSite): () => Promise<
 
   return async () => {
     const { stats, recent } = await lookAtStore()
-    const { process, store, signal, streams, latency } = statsOf(stats)
+    const { process, store, signal, streams, latency } = statsOf(stats, MOST)
     const { open, omitted, wakes, streams: all, mode } = streams
     return {
       at: Date.now(),
@@ -49,12 +48,8 @@ export function createFigures({ payload, statsOf }: FiguresSite): () => Promise<
         bytes: streams.bytes,
         waiting: streams.waiting,
       },
-      open: open.slice(0, MOST).map(({ keys, moreKeys, ...rest }) => ({
-        ...rest,
-        keys: keys.map((key) => key.slice(0, NAME)),
-        moreKeys,
-      })),
-      omitted: omitted + Math.max(0, open.length - MOST),
+      open,
+      omitted,
       keys: keysOf(streams.rates, recent),
       wakes,
       latency: { bounds: latency.bounds, counts: latency.counts },
@@ -70,7 +65,7 @@ export function createFigures({ payload, statsOf }: FiguresSite): () => Promise<
 /** Those that are listened to, the busiest first, and behind them the others that have the most of the newest rows. */
 function keysOf(rates: StreamStats['rates'], recent: readonly JournalKey[] | null): KeyShown[] {
   const known = new Map(recent?.map((one) => [one.key, one]))
-  const listened = rates.slice(0, MOST).map(({ key, streams, lastMinute }) => {
+  const listened = rates.map(({ key, streams, lastMinute }) => {
     const own = known.get(key)
     known.delete(key)
     return { key, streams, lastMinute, recent: own?.rows ?? null, newest: own?.createdAt ?? null }
@@ -81,13 +76,12 @@ function keysOf(rates: StreamStats['rates'], recent: readonly JournalKey[] | nul
   return [...listened, ...others].slice(0, MOST)
 }
 
-function storeOf({ engine, place, head, rows, keys, bytes, retention }: PayloadStats): StoreShown {
+function storeOf({ engine, place, rows, keys, bytes, retention }: PayloadStats): StoreShown {
   const { maxBytes, maxAge, maxPerKey } = retention
   const finite = (limit: number) => (Number.isFinite(limit) ? limit : null)
   return {
     engine,
     place,
-    head,
     rows,
     keys,
     bytes,

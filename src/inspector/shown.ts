@@ -62,7 +62,6 @@ export interface LatencyShown {
 export interface StoreShown {
   readonly engine: string
   readonly place: string
-  readonly head: number
   readonly rows: number
   readonly keys: number
   readonly bytes: number

@@ -29,12 +29,14 @@ export function createTail(payload: () => PayloadEngine): Tail {
     const { journal } = payload()
     const begins = after === null || performance.now() < newUntil
     if (!journal) return begins ? UNABLE : null
-    const from = begins ? null : after
-    const page = await journal.read({ after: from, maxRows: ROWS, payloadBytes: PAYLOAD })
-    const { head, rows } = page
+    const before = after
+    const request = { after: begins ? null : before, maxRows: ROWS, payloadBytes: PAYLOAD }
+    const { head, rows } = await journal.read(request)
     after = { epoch: head.epoch, n: head.n }
-    if (rows.length === 0 && !begins) return null
-    const skipped = from && page.skipped ? (rows[0]?.n ?? head.n) - from.n - 1 : 0
+    const [oldest] = rows
+    if (!oldest && !begins) return null
+    const isSame = before?.epoch === head.epoch && rows.length === ROWS
+    const skipped = isSame && oldest ? Math.max(0, oldest.n - before.n - 1) : 0
     return { able: true, rows: rows.map((row) => show(head.epoch, row)), skipped }
   }
 

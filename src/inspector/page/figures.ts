@@ -67,7 +67,16 @@ function showTiles({ at, process, streams, open, store, health }: Figures, last:
   showHealth('health', health.store, at)
 }
 
-function showStore({ engine, bytes, maxBytes, rows, keys, maxAge, maxPerKey }: Figures['store']): void {
+function showStore({
+  engine,
+  place,
+  bytes,
+  maxBytes,
+  rows,
+  keys,
+  maxAge,
+  maxPerKey,
+}: Figures['store']): void {
   write(find('store-now'), size(bytes))
   const limits = [
     maxBytes === null ? 'any size' : `of ${size(maxBytes)}`,
@@ -75,7 +84,7 @@ function showStore({ engine, bytes, maxBytes, rows, keys, maxAge, maxPerKey }: F
     maxPerKey === null ? 'any number a key' : `${count(maxPerKey)} a key at most`,
   ]
   write(find('store-more'), `${limits[0]} · ${counted(rows, 'event')}, ${counted(keys, 'key')}`)
-  find('store-more').title = `${engine}: ${limits.join(', ')}`
+  find('store-more').title = `${engine}, ${place}: ${limits.join(', ')}`
   const meter = find<HTMLMeterElement>('store-meter')
   meter.hidden = maxBytes === null
   meter.value = bytes / (maxBytes ?? bytes)
@@ -99,12 +108,10 @@ function showWakes({ wakes, at }: Figures, then: Figures): void {
   fill(find('wakes'), rows)
 }
 
-function showStreams({ open, omitted }: Figures): void {
+function showStreams({ open, omitted, streams }: Figures): void {
   fill(find('open'), open.map(streamCells))
-  write(
-    find('open-note'),
-    omitted === 0 ? 'furthest behind first' : `and ${count(omitted)} more, less far behind`,
-  )
+  const hidden = omitted > 0 ? `, ${count(omitted)} more not listed` : ''
+  write(find('open-note'), `furthest behind first${hidden} · ${count(streams.opened)} opened since the start`)
 }
 
 function streamCells({ keys, moreKeys, state, kind, lag, waiting, age: ms, address }: OpenShown): Cell[] {

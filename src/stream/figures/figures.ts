@@ -26,13 +26,16 @@ export interface Figures {
   /** Rows that were handed to live streams just now. */
   note(rows: readonly Row[]): void
   latency(): Histogram
-  list(): Listed
+  /** At most `most` streams and keys, 1,000 unless told. */
+  list(most?: number): Listed
   keys(): ListenedKey[]
 }
 
 export interface FiguresSite extends Omit<ListingSite, 'rates' | 'audience'> {
   readonly audience: Pick<Audience, 'listened' | 'groupsOf'>
 }
+
+const MOST = 1000
 
 export function createFigures(site: FiguresSite): Figures {
   const { audience } = site
@@ -57,10 +60,10 @@ export function createFigures(site: FiguresSite): Figures {
       }
     },
     latency: latency.read,
-    keys: () => listing.keys(performance.now()),
-    list: () => {
+    keys: () => listing.keys(performance.now(), MOST),
+    list: (most = MOST) => {
       const now = performance.now()
-      return { ...listing.streams(now), rates: listing.keys(now) }
+      return { ...listing.streams(now, most), rates: listing.keys(now, most) }
     },
   }
 }

@@ -2,7 +2,7 @@ import type { Audience } from '../audience.js'
 import type { Connection, Measured } from '../connection.js'
 import type { Outgoing } from '../outgoing.js'
 import type { Place } from './place.js'
-import { MOST_KEYS, type Rates } from './rates.js'
+import type { Rates } from './rates.js'
 
 /** One open response. */
 export interface OpenStream {
@@ -51,13 +51,12 @@ export interface ListingSite {
 
 /** Looks at everything at the call; in between it keeps nothing but the numbers of the streams that it has listed. */
 export interface Listing {
-  /** At most 1,000 streams, those furthest behind first, and how many there are beyond those. */
-  streams(now: number): { readonly open: OpenStream[]; readonly omitted: number }
-  /** At most 1,000 listened keys, the busiest first. */
-  keys(now: number): ListenedKey[]
+  /** At most `most` streams, those furthest behind first, and how many there are beyond those. */
+  streams(now: number, most: number): { readonly open: OpenStream[]; readonly omitted: number }
+  /** At most `most` listened keys, the busiest first. */
+  keys(now: number, most: number): ListenedKey[]
 }
 
-const MOST_STREAMS = 1000
 const MOST_NAMES = 10
 const NO_KEYS: ReadonlySet<string> = new Set()
 
@@ -106,18 +105,18 @@ export function createListing(site: ListingSite): Listing {
   }
 
   return {
-    streams: (now) => {
+    streams: (now, most) => {
       const seen = [...site.connections].map(see).sort(byDistance)
-      const open = seen.slice(0, MOST_STREAMS).map((one) => show(one, now))
+      const open = seen.slice(0, most).map((one) => show(one, now))
       return { open, omitted: seen.length - open.length }
     },
-    keys: (now) => {
+    keys: (now, most) => {
       const counts = site.rates.read(now)
       const { keys } = site.audience.listened()
       const busy = [...counts].filter(([key]) => keys.has(key)).sort(([, a], [, b]) => b - a)
-      const shown = busy.slice(0, MOST_KEYS).map(([key, count]) => showKey(key, count))
+      const shown = busy.slice(0, most).map(([key, count]) => showKey(key, count))
       for (const key of keys) {
-        if (shown.length >= MOST_KEYS) break
+        if (shown.length >= most) break
         if (!counts.has(key)) shown.push(showKey(key, 0))
       }
       return shown
