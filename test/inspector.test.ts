@@ -364,6 +364,7 @@ describe('the inspector', () => {
         await site.events.signalMany([large, large])
         return (await site.events.stats()).streams.behind === 1
       }, 'it to fall behind')
+      await site.events.signalMany([large, large])
       const row = page.locator('#open tbody tr', { hasText: 'slow' })
       await until(async () => /behind/.test((await row.textContent()) ?? ''), 'its row')
       const cells = await row.locator('td').allTextContents()
