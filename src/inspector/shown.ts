@@ -70,7 +70,7 @@ export interface StoreShown {
   readonly maxPerKey: number | null
 }
 
-/** One part that can fail: `now` is what it does, `trouble` what it reported last. */
+/** One part that can fail: `now` is what it does, `trouble` what it reported and has not got over. */
 export interface HealthShown {
   readonly now: string
   readonly trouble: { readonly at: number; readonly message: string } | null

@@ -90,12 +90,12 @@ function showStore({
   meter.value = bytes / (maxBytes ?? bytes)
 }
 
-/** What was reported may be over: it is shown with its age, and the part goes on as well as it can. */
+/** In trouble a part goes on as well as it can, so both are shown. */
 function showHealth(name: 'watcher' | 'health', { now, trouble }: HealthShown, at: number): void {
   const element = find(`${name}-now`)
   write(element, now)
   mark(element, trouble === null ? 'good' : 'bad')
-  const text = trouble === null ? 'nothing reported' : `${age(at - trouble.at)} ago: ${trouble.message}`
+  const text = trouble === null ? 'no trouble' : `${age(at - trouble.at)} ago: ${trouble.message}`
   write(find(`${name}-more`), text)
 }
 
