@@ -11,6 +11,7 @@ import {
   doctor,
   type FileSignal,
 } from 'file-signal'
+import type { Context } from 'mocha'
 import { findCulprit } from '../dist/doctor/web/layers.js'
 import { checkStream } from '../dist/doctor/web/stream.js'
 import { parseTarget } from '../dist/doctor/web/target.js'
@@ -29,132 +30,157 @@ import { needProgram } from './setup/program.js'
 import { freePort } from './setup/web-server.js'
 import { failure } from './support/failure.js'
 import { freshFolder } from './support/folder.js'
+import { sideBySide } from './support/side-by-side.js'
+
+/** For the tests that make certificates. */
+const needOpenssl = (context: Context) => void needProgram(context, 'openssl', 'openssl')
 
 const PAGE = '<!doctype html><html><head><title>Just a moment...</title></head><body>'
 
-describe('doctor with an address', () => {
-  let servers: Hostile[]
-  let root: string
-  let events: FileSignal
-
-  async function use(server: Promise<Hostile>): Promise<Hostile> {
-    servers.push(await server)
-    return server
-  }
-
+/** What one test works with. */
+interface Site {
+  readonly root: string
+  events: FileSignal
+  use(server: Promise<Hostile>): Promise<Hostile>
   /** The app: one stream of the key `orders`, at any path. */
-  async function app(heartbeat = 300): Promise<Hostile> {
-    events = createFileSignal({ root, heartbeat })
-    const handler = events.handler('orders')
-    return use(serveHttp(handler))
-  }
-
+  app(heartbeat?: number): Promise<Hostile>
   /** The address alone, unless the store is needed. */
-  async function look(url: string, options: DoctorOptions = {}): Promise<Diagnosis> {
-    return doctor({ root, url, local: false, ...options })
-  }
+  look(url: string, options?: DoctorOptions): Promise<Diagnosis>
+}
 
-  beforeEach(() => {
-    servers = []
-    root = freshFolder()
-    events = createFileSignal({ root })
-  })
-  afterEach(async () => {
-    await events.close()
+async function withSite(test: (site: Site) => Promise<void>): Promise<void> {
+  const servers: Hostile[] = []
+  const root = freshFolder()
+  const site: Site = {
+    root,
+    events: createFileSignal({ root }),
+    use: async (server) => {
+      servers.push(await server)
+      return server
+    },
+    app: (heartbeat = 300) => {
+      site.events = createFileSignal({ root, heartbeat })
+      return site.use(serveHttp(site.events.handler('orders')))
+    },
+    look: (url, options = {}) => doctor({ root, url, local: false, ...options }),
+  }
+  try {
+    await test(site)
+  } finally {
+    await site.events.close()
     for (const server of servers) await server.stop()
-  })
+  }
+}
+
+describe('doctor with an address', () => {
+  const aside = sideBySide(withSite, 6)
+
+  /** For what measures so well that others would disturb it, or works so hard that it would disturb others. */
+  function alone(title: string, test: (site: Site) => Promise<void>): void {
+    it(title, () => withSite(test))
+  }
 
   describe('says of a stream that works', () => {
-    it('that events come one by one, how late, and when the app notices that a client left', async () => {
-      const { url } = await app()
-      const found = await look(`${url}/orders.sse`, { local: true, publish: 'orders', events })
-      expect(failed(found)).to.deep.equal([])
-      expect(found.stream).to.include({
-        streams: true,
-        buffered: false,
-        compressed: null,
-        http: '1.1',
-        short: true,
-      })
-      expect(found.stream?.delay).to.include({ sent: 5, arrived: 5 })
-      expect(found.stream?.delay?.p50).to.be.below(30)
-      expect(found.stream?.shortDelay).to.be.below(100)
-      expect(check(found, 'leaving')).to.match(/^pass: the app noticed at once/)
-      expect(check(found, 'same store')).to.match(/^pass: the stream reads the store that is used here/)
-      expect(check(found, 'six connections')).to.match(/^warn: over HTTP\/1.1 a browser opens six/)
-      expect(check(found, 'layers')).to.match(/^pass: no header names a layer/)
-    })
+    alone(
+      'that events come one by one, how late, and when the app notices that a client left',
+      async (site) => {
+        const { url } = await site.app()
+        const found = await site.look(`${url}/orders.sse`, {
+          local: true,
+          publish: 'orders',
+          events: site.events,
+        })
+        expect(failed(found)).to.deep.equal([])
+        expect(found.stream).to.include({
+          streams: true,
+          buffered: false,
+          compressed: null,
+          http: '1.1',
+          short: true,
+        })
+        expect(found.stream?.delay).to.include({ sent: 5, arrived: 5 })
+        expect(found.stream?.delay?.p50).to.be.below(30)
+        expect(found.stream?.shortDelay).to.be.below(100)
+        expect(check(found, 'leaving')).to.match(/^pass: the app noticed at once/)
+        expect(check(found, 'same store')).to.match(/^pass: the stream reads the store that is used here/)
+        expect(check(found, 'six connections')).to.match(/^warn: over HTTP\/1.1 a browser opens six/)
+        expect(check(found, 'layers')).to.match(/^pass: no header names a layer/)
+      },
+    )
 
-    it('how soon short responses come, also where they begin with a replay', async () => {
-      events = createFileSignal({ root, heartbeat: 300 })
-      for (let i = 0; i < 5; i += 1) await events.signal('orders', 'old')
-      const { url } = await use(serveHttp(events.handler('orders', { replay: 3 })))
-      const found = await look(`${url}/orders.sse`, { publish: 'orders' })
+    alone('how soon short responses come, also where they begin with a replay', async (site) => {
+      site.events = createFileSignal({ root: site.root, heartbeat: 300 })
+      for (let i = 0; i < 5; i += 1) await site.events.signal('orders', 'old')
+      const { url } = await site.use(serveHttp(site.events.handler('orders', { replay: 3 })))
+      const found = await site.look(`${url}/orders.sse`, { publish: 'orders' })
       expect(check(found, 'short responses')).to.match(/^pass: .*; an event came \d/)
       expect(found.stream?.shortDelay).to.be.below(200)
     })
 
-    it('how soon short responses come on a key that is never quiet, without a claim about its own events', async () => {
-      const { url } = await app()
-      await events.signal('orders', 'old')
-      const busy = every(() => void events.signal('orders', 'news'), 10)
-      try {
-        const found = await look(`${url}/orders.sse`, { publish: 'orders' })
-        expect(failed(found)).to.deep.equal([])
-        expect(check(found, 'delay')).to.match(/^pass: 5 of 5 events/)
-      } finally {
-        clearInterval(busy)
-      }
-    })
+    alone(
+      'how soon short responses come on a key that is never quiet, without a claim about its own events',
+      async (site) => {
+        const { url } = await site.app()
+        await site.events.signal('orders', 'old')
+        const busy = every(() => void site.events.signal('orders', 'news'), 10)
+        try {
+          const found = await site.look(`${url}/orders.sse`, { publish: 'orders' })
+          expect(failed(found)).to.deep.equal([])
+          expect(check(found, 'delay')).to.match(/^pass: 5 of 5 events/)
+        } finally {
+          clearInterval(busy)
+        }
+      },
+    )
 
-    it('that nothing could be published, where the store is not there', async () => {
-      const { url } = await app()
-      const found = await look(`${url}/orders.sse`, { root: freshFolder(), publish: 'orders' })
+    aside('that nothing could be published, where the store is not there', async (site) => {
+      const { url } = await site.app()
+      const found = await site.look(`${url}/orders.sse`, { root: freshFolder(), publish: 'orders' })
       expect(check(found, 'delay')).to.match(/^fail: not measured: the store cannot be used here/)
     })
 
-    it('how many events it has added to the key, where they count in its replay', async () => {
-      const { url } = await app()
-      const before = (await events.stats()).store.head
-      const found = await look(`${url}/orders.sse`, { publish: 'orders', events })
-      const added = Number((await events.stats()).store.head) - Number(before)
+    aside('how many events it has added to the key, where they count in its replay', async (site) => {
+      const { url } = await site.app()
+      const before = (await site.events.stats()).store.head
+      const found = await site.look(`${url}/orders.sse`, { publish: 'orders', events: site.events })
+      const added = Number((await site.events.stats()).store.head) - Number(before)
       expect(added).to.equal(6)
       expect(check(found, 'published')).to.equal(
         'warn: 6 events named "doctor" were added to the key "orders": they stay there, and count where a stream replays its last events',
       )
-      expect(check(await look(`${url}/orders.sse`, { publish: true, events }), 'published')).to.match(
-        /^pass: /,
-      )
+      expect(
+        check(await site.look(`${url}/orders.sse`, { publish: true, events: site.events }), 'published'),
+      ).to.match(/^pass: /)
     })
 
-    it('the same without publishing, by the first heartbeat', async () => {
-      const { url } = await app()
-      const found = await look(`${url}/orders.sse`)
+    aside('the same without publishing, by the first heartbeat', async (site) => {
+      const { url } = await site.app()
+      const found = await site.look(`${url}/orders.sse`)
       expect(found.stream).to.include({ streams: true, buffered: false, delay: null })
       expect(check(found, 'buffering')).to.match(/^pass: none: what followed the beginning came in time/)
     })
 
-    it('how long it stays open, and its heartbeats', async () => {
-      const { url } = await app()
+    aside('how long it stays open, and its heartbeats', async (site) => {
+      const { url } = await site.app()
       const seen: number[] = []
       const onIdle = ({ elapsed }: { elapsed: number }) => seen.push(elapsed)
-      const found = await look(`${url}/orders.sse`, { idle: '2s', onIdle })
+      const found = await site.look(`${url}/orders.sse`, { idle: '2s', onIdle })
       expect(check(found, 'idle')).to.match(/^pass: open for 2.0 s, \d heartbeats, at most \d+ ms apart/)
       expect(seen.at(-1)).to.equal(2000)
     })
 
-    it('that it reads another store than the one that is used here', async () => {
-      events = createFileSignal({ root, heartbeat: 300 })
-      const handler = events.handler('orders')
+    aside('that it reads another store than the one that is used here', async (site) => {
+      site.events = createFileSignal({ root: site.root, heartbeat: 300 })
+      const handler = site.events.handler('orders')
       const asked = new Set<string | undefined>()
-      const { url } = await use(
+      const { url } = await site.use(
         serveHttp((incoming, outgoing) => {
           asked.add(incoming.url)
           void handler(incoming, outgoing)
         }),
       )
       const other = freshFolder()
-      const found = await look(`${url}/orders.sse`, { root: other, local: true, publish: 'orders' })
+      const found = await site.look(`${url}/orders.sse`, { root: other, local: true, publish: 'orders' })
       // Where the files of this account lie is nothing that a foreign server has to know.
       expect(check(found, 'web access')).to.match(/^skip: not asked: the address is not known to read the/)
       expect([...asked].sort()).to.deep.equal(['/orders.sse', '/orders.sse?mode=short'])
@@ -165,9 +191,9 @@ describe('doctor with an address', () => {
       expect(found.stream?.streams).to.equal(true)
     })
 
-    it('that it did not come with a second key, and which key to name', async () => {
-      const { url } = await app()
-      const found = await look(`${url}/orders.sse`, { local: true, publish: true })
+    aside('that it did not come with a second key, and which key to name', async (site) => {
+      const { url } = await site.app()
+      const found = await site.look(`${url}/orders.sse`, { local: true, publish: true })
       expect(check(found, 'delay')).to.match(
         /^fail: none of 6 events of the key "file-signal:doctor" arrived/,
       )
@@ -177,10 +203,10 @@ describe('doctor with an address', () => {
   })
 
   describe('finds a layer that holds back', () => {
-    it('everything, and says which one by its headers', async () => {
-      const { port } = await app()
-      const proxy = await use(serveBuffering(port, 'all'))
-      const found = await look(`${proxy.url}/orders.sse`, { local: true, publish: 'orders' })
+    alone('everything, and says which one by its headers', async (site) => {
+      const { port } = await site.app()
+      const proxy = await site.use(serveBuffering(port, 'all'))
+      const found = await site.look(`${proxy.url}/orders.sse`, { local: true, publish: 'orders' })
       expect(found.stream).to.deep.include({
         streams: false,
         buffered: true,
@@ -193,20 +219,20 @@ describe('doctor with an address', () => {
       expect(remedy(found, 'buffering')).to.include('nginx/proxy.conf').and.to.include('?mode=short')
     })
 
-    it('what follows the beginning, without publishing', async () => {
-      const { port } = await app()
-      const proxy = await use(serveBuffering(port, 'what follows'))
-      const found = await look(`${proxy.url}/orders.sse`)
+    aside('what follows the beginning, without publishing', async (site) => {
+      const { port } = await site.app()
+      const proxy = await site.use(serveBuffering(port, 'what follows'))
+      const found = await site.look(`${proxy.url}/orders.sse`)
       expect(found.stream).to.include({ streams: false, buffered: true, by: 'nginx' })
       expect(check(found, 'buffering')).to.match(
         /^fail: the beginning came, and no heartbeat when it was due/,
       )
     })
 
-    it('what follows the beginning, as events show that come by short responses alone', async () => {
-      const { port } = await app(15_000)
-      const proxy = await use(serveBuffering(port, 'what follows'))
-      const found = await look(`${proxy.url}/orders.sse`, { local: true, publish: 'orders' })
+    aside('what follows the beginning, as events show that come by short responses alone', async (site) => {
+      const { port } = await site.app(15_000)
+      const proxy = await site.use(serveBuffering(port, 'what follows'))
+      const found = await site.look(`${proxy.url}/orders.sse`, { local: true, publish: 'orders' })
       expect(found.stream).to.include({ streams: false, buffered: true })
       expect(check(found, 'buffering')).to.match(
         /^fail: events come by short responses, and not by the open stream/,
@@ -214,17 +240,20 @@ describe('doctor with an address', () => {
       expect(check(found, 'delay')).to.match(/^fail: none of 5 events arrived/)
     })
 
-    it('or says that it is not known, where no heartbeat is due in time and nothing may be published', async () => {
-      const { url } = await app(60_000)
-      const found = await look(`${url}/orders.sse`)
-      expect(found.stream).to.include({ streams: null, buffered: null })
-      expect(check(found, 'buffering')).to.match(/^skip: not known/)
-      expect(remedy(found, 'buffering')).to.include('--publish')
-    })
+    aside(
+      'or says that it is not known, where no heartbeat is due in time and nothing may be published',
+      async (site) => {
+        const { url } = await site.app(60_000)
+        const found = await site.look(`${url}/orders.sse`)
+        expect(found.stream).to.include({ streams: null, buffered: null })
+        expect(check(found, 'buffering')).to.match(/^skip: not known/)
+        expect(remedy(found, 'buffering')).to.include('--publish')
+      },
+    )
 
-    it('what comes until there is enough of it, also on a stream that is never silent', async () => {
-      const { port } = await app(1000)
-      const proxy = await use(
+    aside('what comes until there is enough of it, also on a stream that is never silent', async (site) => {
+      const { port } = await site.app(1000)
+      const proxy = await site.use(
         serveHttp(async (incoming, outgoing) => {
           const inner = await fetch(`http://127.0.0.1:${port}${incoming.url}`)
           outgoing.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -245,9 +274,9 @@ describe('doctor with an address', () => {
           } catch {}
         }),
       )
-      const busy = every(() => void events.signal('orders', 'news'), 100)
+      const busy = every(() => void site.events.signal('orders', 'news'), 100)
       try {
-        const found = await look(`${proxy.url}/orders.sse`, { idle: '4s' })
+        const found = await site.look(`${proxy.url}/orders.sse`, { idle: '4s' })
         expect(found.stream).to.include({ streams: false, buffered: true })
         expect(check(found, 'buffering')).to.match(/^fail: events come in lumps/)
       } finally {
@@ -255,9 +284,9 @@ describe('doctor with an address', () => {
       }
     })
 
-    it('and a layer that cuts idle streams, and whose default that is', async () => {
-      const { port } = await app(15_000)
-      const cutter = await use(
+    aside('and a layer that cuts idle streams, and whose default that is', async (site) => {
+      const { port } = await site.app(15_000)
+      const cutter = await site.use(
         serveHttp(async (incoming, outgoing) => {
           const inner = await fetch(`http://127.0.0.1:${port}${incoming.url}`)
           outgoing.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -272,16 +301,16 @@ describe('doctor with an address', () => {
           } catch {}
         }),
       )
-      const found = await look(`${cutter.url}/orders.sse`, { idle: 3000 })
+      const found = await site.look(`${cutter.url}/orders.sse`, { idle: 3000 })
       expect(check(found, 'idle')).to.match(
         /^fail: cut off after 1\.\d s, 1\.\d s after its last byte; 0 heartbeats/,
       )
       expect(remedy(found, 'idle')).to.match(/^look whether the app stopped; else raise .* heartbeat/)
     })
 
-    it('and one that compresses', async () => {
+    aside('and one that compresses', async (site) => {
       const { createGzip, constants } = await import('node:zlib')
-      const zipped = await use(
+      const zipped = await site.use(
         serveHttp((incoming, outgoing) => {
           const wants = String(incoming.headers['accept-encoding']).includes('gzip')
           outgoing.writeHead(200, {
@@ -299,10 +328,10 @@ describe('doctor with an address', () => {
           outgoing.on('close', () => clearInterval(timer))
         }),
       )
-      const flushed = await look(`${zipped.url}/orders.sse`)
+      const flushed = await site.look(`${zipped.url}/orders.sse`)
       expect(flushed.stream).to.include({ streams: true, compressed: 'gzip' })
       expect(check(flushed, 'compression')).to.match(/^warn: gzip/)
-      const held = await look(`${zipped.url}/held.sse`)
+      const held = await site.look(`${zipped.url}/held.sse`)
       expect(held.stream).to.include({ streams: false, compressed: 'gzip', by: 'Apache' })
       expect(check(held, 'buffering')).to.match(/compression \(gzip\) by Apache holds it back/)
       expect(check(held, 'compression')).to.match(/^fail: gzip, and the stream comes through only without it/)
@@ -314,31 +343,31 @@ describe('doctor with an address', () => {
     const READY = 'event: ready\nid: abcd-1\ndata: {"heartbeat":15000}\n\n'
     const BEGUN = answer('200 OK', CHUNKED, `${READY.length.toString(16)}\r\n${READY}\r\n`)
 
-    it('where its key has ended, which it does not open again', async () => {
-      const { url } = await app(15_000)
-      await events.signal('orders', 'last')
-      await events.end('orders')
-      const found = await look(`${url}/orders.sse`)
+    aside('where its key has ended, which it does not open again', async (site) => {
+      const { url } = await site.app(15_000)
+      await site.events.signal('orders', 'last')
+      await site.events.end('orders')
+      const found = await site.look(`${url}/orders.sse`)
       expect(check(found, 'ending')).to.match(/^warn: the key has ended: the stream sent \[DONE\] and closed/)
       expect(check(found, 'buffering')).to.match(/^skip: not known: the stream ended before anything was due/)
       expect(found.stream?.buffered).to.equal(null)
-      const before = (await events.stats()).store.head
-      const published = await look(`${url}/orders.sse`, { publish: 'orders' })
+      const before = (await site.events.stats()).store.head
+      const published = await site.look(`${url}/orders.sse`, { publish: 'orders' })
       expect(check(published, 'delay')).to.match(/^fail: not measured: the key has ended/)
-      expect((await events.stats()).store.head).to.equal(before)
+      expect((await site.events.stats()).store.head).to.equal(before)
     })
 
-    it('where its duration is shorter than its heartbeat', async () => {
-      events = createFileSignal({ root, heartbeat: '15s' })
-      const { url } = await use(serveHttp(events.handler('orders', { duration: '2s' })))
-      const found = await look(`${url}/orders.sse`)
+    alone('where its duration is shorter than its heartbeat', async (site) => {
+      site.events = createFileSignal({ root: site.root, heartbeat: '15s' })
+      const { url } = await site.use(serveHttp(site.events.handler('orders', { duration: '2s' })))
+      const found = await site.look(`${url}/orders.sse`)
       expect(failed(found)).to.deep.equal([])
       expect(check(found, 'ending')).to.match(/^warn: ended in good order after \d\.\d s/)
       expect(found.stream?.buffered).to.equal(null)
-      const watched = await look(`${url}/orders.sse`, { idle: '4s' })
+      const watched = await site.look(`${url}/orders.sse`, { idle: '4s' })
       expect(check(watched, 'idle')).to.match(/^warn: ended in good order after \d\.\d s/)
       expect(watched.stream?.buffered).to.equal(null)
-      const published = await look(`${url}/orders.sse`, { publish: 'orders' })
+      const published = await site.look(`${url}/orders.sse`, { publish: 'orders' })
       expect(check(published, 'delay')).to.match(/^pass: 5 of 5 events/)
     })
 
@@ -352,8 +381,8 @@ describe('doctor with an address', () => {
       ],
     ]
     for (const [what, cut, seen] of cuts) {
-      it(`where it ${what} before a heartbeat is due`, async () => {
-        const { url } = await use(
+      aside(`where it ${what} before a heartbeat is due`, async (site) => {
+        const { url } = await site.use(
           serveRaw((socket) => {
             socket.on('data', (request: Buffer) => {
               if (request.includes('mode=short')) {
@@ -366,7 +395,7 @@ describe('doctor with an address', () => {
             })
           }),
         )
-        const found = await look(`${url}/orders.sse`)
+        const found = await site.look(`${url}/orders.sse`)
         expect(check(found, 'ending')).to.match(seen)
         expect(check(found, 'buffering')).to.match(
           /^skip: not known: the stream ended before anything was due/,
@@ -377,59 +406,59 @@ describe('doctor with an address', () => {
   })
 
   describe('says in one line of', () => {
-    it('a host that does not resolve', async () => {
-      const found = await look('http://nothing.invalid/orders.sse')
+    aside('a host that does not resolve', async (site) => {
+      const found = await site.look('http://nothing.invalid/orders.sse')
       expect(check(found, 'name')).to.match(/^fail: the name "nothing.invalid" does not resolve \(E\w+\)$/)
       expect(found.stream).to.equal(null)
     })
 
-    it('a port that nobody listens on', async () => {
-      const found = await look(`http://127.0.0.1:${await freePort()}/orders.sse`)
+    aside('a port that nobody listens on', async (site) => {
+      const found = await site.look(`http://127.0.0.1:${await freePort()}/orders.sse`)
       expect(check(found, 'connection')).to.match(
         /^fail: port \d+ does not answer: 127.0.0.1 \(ECONNREFUSED\)$/,
       )
     })
 
-    it('a redirect loop', async () => {
-      const { url } = await use(
+    aside('a redirect loop', async (site) => {
+      const { url } = await site.use(
         serveRaw(always(answer('302 Found', { Location: '/login', 'Content-Length': '0' }))),
       )
-      const found = await look(`${url}/orders.sse`)
+      const found = await site.look(`${url}/orders.sse`)
       expect(check(found, 'redirects')).to.match(
         /^fail: a redirect loop: \S+\/orders.sse → \S+\/login → \S+\/login$/,
       )
     })
 
-    it('too many redirects', async () => {
+    aside('too many redirects', async (site) => {
       let count = 0
-      const { url } = await use(
+      const { url } = await site.use(
         serveHttp((_incoming, outgoing) => {
           count += 1
           outgoing.writeHead(307, { Location: `/${count}` }).end()
         }),
       )
-      expect(check(await look(url), 'redirects')).to.match(/^fail: more than 5 redirects, the last to /)
+      expect(check(await site.look(url), 'redirects')).to.match(/^fail: more than 5 redirects, the last to /)
       expect(count).to.equal(6)
     })
 
-    it('a redirect that it can follow, and sends no cookie to another site', async () => {
+    aside('a redirect that it can follow, and sends no cookie to another site', async (site) => {
       const cookies: unknown[] = []
-      events = createFileSignal({ root, heartbeat: 300 })
-      const stream = events.handler('orders')
-      const { port } = await use(
+      site.events = createFileSignal({ root: site.root, heartbeat: 300 })
+      const stream = site.events.handler('orders')
+      const { port } = await site.use(
         serveHttp((incoming, outgoing) => {
           cookies.push(incoming.headers.cookie)
           void stream(incoming, outgoing)
         }),
       )
-      const { url } = await use(
+      const { url } = await site.use(
         serveRaw(
           always(
             answer('301 Moved', { Location: `http://localhost:${port}/new.sse`, 'Content-Length': '0' }),
           ),
         ),
       )
-      const found = await look(`${url}/orders.sse`, { local: true, headers: { Cookie: 'session=1' } })
+      const found = await site.look(`${url}/orders.sse`, { local: true, headers: { Cookie: 'session=1' } })
       expect(check(found, 'redirects')).to.match(
         /^warn: 1 before the stream, which is at \S+new.sse, on another site: .*; the headers given were not sent to localhost:\d+$/,
       )
@@ -441,18 +470,20 @@ describe('doctor with an address', () => {
       )
     })
 
-    it('a login at the end of a redirect that the headers given were not sent to', async () => {
-      const login = await use(serveRaw(always(answer('401 Unauthorized', { 'Content-Length': '0' }))))
+    aside('a login at the end of a redirect that the headers given were not sent to', async (site) => {
+      const login = await site.use(serveRaw(always(answer('401 Unauthorized', { 'Content-Length': '0' }))))
       const Location = `http://localhost:${login.port}/orders.sse`
-      const { url } = await use(serveRaw(always(answer('302 Found', { Location, 'Content-Length': '0' }))))
+      const { url } = await site.use(
+        serveRaw(always(answer('302 Found', { Location, 'Content-Length': '0' }))),
+      )
       const headers = { Cookie: 'session=1' }
-      const found = await look(`${url}/orders.sse`, { headers })
+      const found = await site.look(`${url}/orders.sse`, { headers })
       expect(check(found, 'answer')).to.match(/; the headers given were not sent to localhost:\d+$/)
       expect(remedy(found, 'answer')).to.equal(`look at ${Location} itself, if that site may have them`)
-      expect(remedy(await look(`${login.url}/orders.sse`, { headers }), 'answer')).to.include('--header')
+      expect(remedy(await site.look(`${login.url}/orders.sse`, { headers }), 'answer')).to.include('--header')
     })
 
-    it('answers with control characters, and hands none of them to the terminal', async () => {
+    aside('answers with control characters, and hands none of them to the terminal', async (site) => {
       const bad = '\x1b]0;owned\x07\x9b31m'
       const length = { 'Content-Length': '0' }
       const stream = { 'Content-Type': `text/event-stream;${bad}`, 'Content-Encoding': bad }
@@ -461,23 +492,23 @@ describe('doctor with an address', () => {
         [answer('200 OK', { 'Content-Type': bad, ...length }), 'answer', /no event stream/],
         [answer('200 OK', stream, ': begun\n\n'), 'compression', /\\u001b\]0;owned/],
       ] as const) {
-        const { url } = await use(serveRaw(always(text)))
-        expect(check(await look(url), name)).to.match(seen)
-        const { stdout } = await runCli(root, ['doctor', url, '--no-local'])
+        const { url } = await site.use(serveRaw(always(text)))
+        expect(check(await site.look(url), name)).to.match(seen)
+        const { stdout } = await runCli(site.root, ['doctor', url, '--no-local'])
         expect(stdout)
           .to.include(name)
           .and.not.match(/[^\P{Cc}\n]/u)
       }
-    }).slow(30_000)
+    })
 
-    it('an HTML page, also one that never ends', async () => {
+    aside('an HTML page, also one that never ends', async (site) => {
       const type = { 'Content-Type': 'text/html' }
       for (const text of [
         answer('200 OK', { ...type, 'Content-Length': String(PAGE.length) }, PAGE),
         answer('200 OK', type, PAGE),
       ]) {
-        const { url } = await use(serveRaw(always(text)))
-        const found = await look(url)
+        const { url } = await site.use(serveRaw(always(text)))
+        const found = await site.look(url)
         expect(check(found, 'answer')).to.equal(
           'fail: an HTML page with the title "Just a moment...", no event stream',
         )
@@ -495,37 +526,39 @@ describe('doctor with an address', () => {
       ['418 Teapot', /^fail: status 418: this is no stream/, /path/],
     ]
     for (const [status, what, how] of statuses) {
-      it(`status ${status}`, async () => {
-        const { url } = await use(serveRaw(always(answer(status, { 'Content-Length': '0' }))))
-        const found = await look(url)
+      aside(`status ${status}`, async (site) => {
+        const { url } = await site.use(serveRaw(always(answer(status, { 'Content-Length': '0' }))))
+        const found = await site.look(url)
         expect(check(found, 'answer')).to.match(what)
         expect(remedy(found, 'answer')).to.match(how)
       })
     }
 
-    it('a web server that answers while the app is down, as nginx/proxy.conf makes it', async () => {
+    aside('a web server that answers while the app is down, as nginx/proxy.conf makes it', async (site) => {
       const body = ': the app is restarting\nretry: 3000\n\n'
       const headers = { 'Content-Type': 'text/event-stream', 'Content-Length': String(body.length) }
-      const { url } = await use(serveRaw(always(answer('200 OK', headers, body))))
-      expect(check(await look(url), 'answer')).to.match(/^fail: a stream that ended at once, without "ready"/)
+      const { url } = await site.use(serveRaw(always(answer('200 OK', headers, body))))
+      expect(check(await site.look(url), 'answer')).to.match(
+        /^fail: a stream that ended at once, without "ready"/,
+      )
     })
 
-    it('something that does not speak HTTP', async () => {
-      const { url } = await use(serveRaw((socket) => void socket.write('SSH-2.0-OpenSSH_9.2\r\n')))
-      const found = await look(url)
+    aside('something that does not speak HTTP', async (site) => {
+      const { url } = await site.use(serveRaw((socket) => void socket.write('SSH-2.0-OpenSSH_9.2\r\n')))
+      const found = await site.look(url)
       expect(check(found, 'answer')).to.match(
         /^fail: no answer: the answer is no HTTP: it begins with "SSH-2.0-Open/,
       )
     })
 
-    it('a server that closes without an answer', async () => {
-      const { url } = await use(serveRaw((socket) => socket.end()))
-      expect(check(await look(url), 'answer')).to.match(/^fail: no answer: the connection was closed/)
+    aside('a server that closes without an answer', async (site) => {
+      const { url } = await site.use(serveRaw((socket) => socket.end()))
+      expect(check(await site.look(url), 'answer')).to.match(/^fail: no answer: the connection was closed/)
     })
 
-    it('plain HTTP where https: was asked for', async () => {
-      const { port } = await app()
-      const found = await look(`https://127.0.0.1:${port}/orders.sse`)
+    aside('plain HTTP where https: was asked for', async (site) => {
+      const { port } = await site.app()
+      const found = await site.look(`https://127.0.0.1:${port}/orders.sse`)
       expect(check(found, 'certificate')).to.match(/^fail: port \d+ does not speak TLS$/)
     })
   })
@@ -536,102 +569,119 @@ describe('doctor with an address', () => {
     })
 
     /** By the command line, for what a process trusts is decided at its start. */
-    async function trusting(file: string | null, url: string, ...flags: string[]): Promise<Diagnosis> {
+    async function trusting(
+      { root }: Site,
+      file: string | null,
+      url: string,
+      ...flags: string[]
+    ): Promise<Diagnosis> {
       const env: Record<string, string> = file === null ? {} : { NODE_EXTRA_CA_CERTS: file }
-      const { stdout } = await runCli(root, ['doctor', url, '--no-local', '--json', ...flags], '', { env })
+      const { stdout } = await runCli(root, ['doctor', url, '--no-local', '--json', ...flags], '', {
+        env,
+      })
       return JSON.parse(stdout)
     }
 
-    it('that it is self-signed, and goes on with --insecure', async () => {
+    aside('that it is self-signed, and goes on with --insecure', async (site) => {
       const certificate = makeCertificate('127.0.0.1')
-      const { url } = await use(
+      const { url } = await site.use(
         serveTls(certificate, always(answer('404 Not Found', { 'Content-Length': '0' }))),
       )
-      const found = await trusting(null, url)
+      const found = await trusting(site, null, url)
       expect(check(found, 'certificate')).to.equal(
         'fail: the certificate is self-signed (DEPTH_ZERO_SELF_SIGNED_CERT)',
       )
       expect(remedy(found, 'certificate')).to.include('authority')
-      expect(check(await trusting(null, url, '--insecure'), 'answer')).to.match(/^fail: status 404/)
+      expect(check(await trusting(site, null, url, '--insecure'), 'answer')).to.match(/^fail: status 404/)
     })
 
-    it('that it has expired', async () => {
+    aside('that it has expired', async (site) => {
       const certificate = makeCertificate('127.0.0.1', true)
-      const { url } = await use(serveTls(certificate, () => {}))
-      const found = await trusting(certificate.file, url)
+      const { url } = await site.use(serveTls(certificate, () => {}))
+      const found = await trusting(site, certificate.file, url)
       expect(check(found, 'certificate')).to.equal('fail: the certificate has expired (CERT_HAS_EXPIRED)')
     })
 
-    it('nothing, where the server speaks HTTP/2 alone', async () => {
+    aside('nothing, where the server speaks HTTP/2 alone', async (site) => {
       const certificate = makeCertificate('127.0.0.1')
-      const { url } = await use(serveTls({ ...certificate, ALPNProtocols: ['h2'] }, () => {}))
-      const found = await trusting(certificate.file, url)
+      const { url } = await site.use(serveTls({ ...certificate, ALPNProtocols: ['h2'] }, () => {}))
+      const found = await trusting(site, certificate.file, url)
       expect(check(found, 'http version')).to.match(
         /^fail: port \d+ refuses HTTP\/1.1, so it most likely speaks HTTP\/2/,
       )
       expect(found.checks.map(({ name }) => name)).not.to.include('certificate')
     })
 
-    it('that it is for another name', async () => {
+    aside('that it is for another name', async (site) => {
       const certificate = makeCertificate('example.org')
-      const { url } = await use(serveTls(certificate, () => {}))
-      const found = await trusting(certificate.file, url)
+      const { url } = await site.use(serveTls(certificate, () => {}))
+      const found = await trusting(site, certificate.file, url)
       expect(check(found, 'certificate')).to.match(
         /^fail: the certificate is for another name than "127.0.0.1"/,
       )
     })
   })
 
-  it('keeps the headers where a redirect goes over to TLS on the same host', async function () {
-    needProgram(this, 'openssl', 'openssl')
-    events = createFileSignal({ root, heartbeat: 300 })
-    const handler = events.handler('orders', { authorize: ({ headers }) => headers.cookie === 'session=1' })
-    const refuse = (stream: ServerHttp2Stream) => stream.close()
-    const { port } = await use(serveHttp2(makeCertificate('127.0.0.1'), refuse, handler))
-    const Location = `https://127.0.0.1:${port}/orders.sse`
-    const { url } = await use(serveRaw(always(answer('301 Moved', { Location, 'Content-Length': '0' }))))
-    const found = await look(`${url}/orders.sse`, { headers: { Cookie: 'session=1' }, insecure: true })
-    expect(check(found, 'answer')).to.match(/^pass: 200 text\/event-stream/)
-    expect(check(found, 'redirects')).to.not.include('not sent')
-  })
+  aside(
+    'keeps the headers where a redirect goes over to TLS on the same host',
+    async (site) => {
+      site.events = createFileSignal({ root: site.root, heartbeat: 300 })
+      const handler = site.events.handler('orders', {
+        authorize: ({ headers }) => headers.cookie === 'session=1',
+      })
+      const refuse = (stream: ServerHttp2Stream) => stream.close()
+      const { port } = await site.use(serveHttp2(makeCertificate('127.0.0.1'), refuse, handler))
+      const Location = `https://127.0.0.1:${port}/orders.sse`
+      const { url } = await site.use(
+        serveRaw(always(answer('301 Moved', { Location, 'Content-Length': '0' }))),
+      )
+      const found = await site.look(`${url}/orders.sse`, { headers: { Cookie: 'session=1' }, insecure: true })
+      expect(check(found, 'answer')).to.match(/^pass: 200 text\/event-stream/)
+      expect(check(found, 'redirects')).to.not.include('not sent')
+    },
+    needOpenssl,
+  )
 
   describe('keeps all other checks', () => {
-    it('where a server ends its HTTP/2 connection in the middle', async function () {
-      needProgram(this, 'openssl', 'openssl')
-      events = createFileSignal({ root, heartbeat: 300 })
-      const { url } = await use(
-        serveHttp2(
-          makeCertificate('127.0.0.1'),
-          (stream) => {
-            stream.respond({ ':status': 200, 'content-type': 'text/event-stream' })
-            stream.session?.goaway()
-            stream.write('event: ready\nid: abcd-1\ndata: {}\n\n')
-          },
-          events.handler('orders'),
-        ),
-      )
-      const found = await look(`${url}/orders.sse`, { insecure: true })
-      expect(check(found, 'http version')).to.match(/^pass: HTTP\/2, its first byte/)
-      expect(check(found, 'six connections')).to.match(
-        /^warn: 1 of 7 streams on one connection, then the server ended it/,
-      )
-      expect(check(found, 'buffering')).to.match(/^pass: none/)
-    })
+    aside(
+      'where a server ends its HTTP/2 connection in the middle',
+      async (site) => {
+        site.events = createFileSignal({ root: site.root, heartbeat: 300 })
+        const { url } = await site.use(
+          serveHttp2(
+            makeCertificate('127.0.0.1'),
+            (stream) => {
+              stream.respond({ ':status': 200, 'content-type': 'text/event-stream' })
+              stream.session?.goaway()
+              stream.write('event: ready\nid: abcd-1\ndata: {}\n\n')
+            },
+            site.events.handler('orders'),
+          ),
+        )
+        const found = await site.look(`${url}/orders.sse`, { insecure: true })
+        expect(check(found, 'http version')).to.match(/^pass: HTTP\/2, its first byte/)
+        expect(check(found, 'six connections')).to.match(
+          /^warn: 1 of 7 streams on one connection, then the server ended it/,
+        )
+        expect(check(found, 'buffering')).to.match(/^pass: none/)
+      },
+      needOpenssl,
+    )
 
-    it('where the app’s own side cannot be asked any more', async () => {
-      const { url } = await app()
+    aside('where the app’s own side cannot be asked any more', async (site) => {
+      const { url } = await site.app()
       let asked = 0
       const stats = () => {
         asked += 1
-        return asked > 1 ? Promise.reject(new Error('gone')) : events.stats()
+        return asked > 1 ? Promise.reject(new Error('gone')) : site.events.stats()
       }
-      const found = await look(`${url}/orders.sse`, { events: { stats } })
+      const found = await site.look(`${url}/orders.sse`, { events: { stats } })
       expect(check(found, 'leaving')).to.equal('skip: not known: gone')
       expect(found.stream).to.include({ streams: true, short: true })
     })
 
-    it('where the store takes nothing more', async () => {
-      const { url } = await app()
+    aside('where the store takes nothing more', async (site) => {
+      const { url } = await site.app()
       const publish = () => Promise.reject(new Error('full'))
       const told: string[] = []
       const stream = await checkStream({
@@ -649,8 +699,8 @@ describe('doctor with an address', () => {
       expect(stream).to.include({ streams: true, delay: null, short: true })
     })
 
-    it('where a stream is as busy as any', async () => {
-      const { url } = await use(
+    alone('where a stream is as busy as any', async (site) => {
+      const { url } = await site.use(
         serveHttp((incoming, outgoing) => {
           outgoing.writeHead(200, { 'content-type': 'text/event-stream' })
           outgoing.write('event: ready\nid: abcd-1\ndata: {"heartbeat":60000}\n\n')
@@ -662,7 +712,7 @@ describe('doctor with an address', () => {
           outgoing.on('close', () => clearTimeout(timer))
         }),
       )
-      const found = await look(url, { idle: 5000 })
+      const found = await site.look(url, { idle: 5000 })
       expect(check(found, 'idle')).to.match(
         /^pass: open for 5.0 s, 200000 heartbeats, at most \S+ m?s apart$/,
       )
@@ -751,36 +801,37 @@ describe('doctor with an address', () => {
       ],
     ]
     for (const [what, onSocket, name, seen] of cases) {
-      it(what, async () => {
-        const { url } = await use(serveRaw(onSocket))
+      const begin = what.endsWith('floods') ? alone : aside
+      begin(what, async (site) => {
+        const { url } = await site.use(serveRaw(onSocket))
         const began = performance.now()
-        const found = await look(url)
+        const found = await site.look(url)
         expect(performance.now() - began).to.be.below(LONGEST)
         expect(check(found, name)).to.match(seen)
         expect(found.ok).to.equal(false)
         // Some requests, each of them left after 16 MiB.
         expect(poured).to.be.below(200 * 1024 * 1024)
-      }).slow(LONGEST)
+      })
     }
   })
 
-  it('finds a store and a signal file that the web server hands out', async () => {
-    events = createFileSignal({ root, heartbeat: 300 })
-    const stream = events.handler('orders')
+  aside('finds a store and a signal file that the web server hands out', async (site) => {
+    site.events = createFileSignal({ root: site.root, heartbeat: 300 })
+    const stream = site.events.handler('orders')
     const asked: (string | undefined)[] = []
-    const { url } = await use(
+    const { url } = await site.use(
       serveHttp((incoming, outgoing) => {
         asked.push(incoming.url)
         if (incoming.url?.endsWith('.sse') || incoming.url?.includes('mode'))
           return stream(incoming, outgoing)
         try {
-          outgoing.end(readFileSync(incoming.url?.replace(/^\/shop/, root) ?? ''))
+          outgoing.end(readFileSync(incoming.url?.replace(/^\/shop/, site.root) ?? ''))
         } catch {
           outgoing.writeHead(404).end()
         }
       }),
     )
-    const found = await look(`${url}/shop/orders.sse`, { local: true })
+    const found = await site.look(`${url}/shop/orders.sse`, { local: true })
     expect(check(found, 'web access')).to.match(
       /^fail: the web server hands out \S+\/data\/sse_payloads.sqlite and \S+\/sse_signals\/events.signal$/,
     )
@@ -794,54 +845,60 @@ describe('doctor with an address', () => {
     expect(remedy(found, 'web access')).to.include('deny both folders')
   })
 
-  it('finds them also where there is no stream, by the names that every project has alone', async () => {
-    const { readFileSync } = await import('node:fs')
-    const asked: string[] = []
-    const { url } = await use(
-      serveHttp((incoming, outgoing) => {
-        asked.push(incoming.url ?? '')
-        try {
-          outgoing.end(readFileSync(`${root}${incoming.url}`))
-        } catch {
-          outgoing.writeHead(503).end()
+  aside(
+    'finds them also where there is no stream, by the names that every project has alone',
+    async (site) => {
+      const { readFileSync } = await import('node:fs')
+      const asked: string[] = []
+      const { url } = await site.use(
+        serveHttp((incoming, outgoing) => {
+          asked.push(incoming.url ?? '')
+          try {
+            outgoing.end(readFileSync(`${site.root}${incoming.url}`))
+          } catch {
+            outgoing.writeHead(503).end()
+          }
+        }),
+      )
+      const found = await site.look(`${url}/orders.sse`, { local: true })
+      expect(check(found, 'answer')).to.match(/^fail: status 503/)
+      expect(check(found, 'web access')).to.match(
+        /^fail: the web server hands out \S+\/data\/sse_payloads.sqlite and \S+\/sse_signals\/events.signal$/,
+      )
+      asked.length = 0
+      const own = await site.look(`${url}/orders.sse`, { local: true, database: 'of-a-client/orders.sqlite' })
+      expect(check(own, 'web access')).to.match(/^skip: not asked/)
+      expect(asked).to.deep.equal(['/orders.sse'])
+    },
+  )
+
+  alone(
+    'keeps passwords and tokens out of what it says of addresses and headers that it refuses',
+    async (site) => {
+      for (const args of [
+        ['http://user:hunter2@127.0.0.1:99999/x'],
+        ['http://user:hun/ter2@127.0.0.1/'],
+        ['ftp://user:hunter2@example.org/'],
+        ['user:hunter2@example.org/orders.sse'],
+        ['//user:hunter2@example.org/?token=hunter2'],
+        ['/orders.sse?token=hunter2#hunter2'],
+        ['http://user:hunter2@example.org/'],
+        ['--publish', 'http://user:hunter2@127.0.0.1:99999/x'],
+        ['http://localhost/', '--header', 'Cookie hunter2'],
+        ['http://localhost/', '--header', 'Cookie: hunter2\u0001'],
+      ]) {
+        const runs = [[], ['--json']].map((flags) => runCli(site.root, ['doctor', ...args, ...flags]))
+        for (const { code, stdout, stderr } of await Promise.all(runs)) {
+          expect(code, args.join(' ')).to.equal(2)
+          expect(stdout + stderr)
+            .to.include('OPTION_INVALID')
+            .and.not.include('ter2')
         }
-      }),
-    )
-    const found = await look(`${url}/orders.sse`, { local: true })
-    expect(check(found, 'answer')).to.match(/^fail: status 503/)
-    expect(check(found, 'web access')).to.match(
-      /^fail: the web server hands out \S+\/data\/sse_payloads.sqlite and \S+\/sse_signals\/events.signal$/,
-    )
-    asked.length = 0
-    const own = await look(`${url}/orders.sse`, { local: true, database: 'of-a-client/orders.sqlite' })
-    expect(check(own, 'web access')).to.match(/^skip: not asked/)
-    expect(asked).to.deep.equal(['/orders.sse'])
-  })
-
-  it('keeps passwords and tokens out of what it says of addresses and headers that it refuses', async () => {
-    for (const args of [
-      ['http://user:hunter2@127.0.0.1:99999/x'],
-      ['http://user:hun/ter2@127.0.0.1/'],
-      ['ftp://user:hunter2@example.org/'],
-      ['user:hunter2@example.org/orders.sse'],
-      ['//user:hunter2@example.org/?token=hunter2'],
-      ['/orders.sse?token=hunter2#hunter2'],
-      ['http://user:hunter2@example.org/'],
-      ['--publish', 'http://user:hunter2@127.0.0.1:99999/x'],
-      ['http://localhost/', '--header', 'Cookie hunter2'],
-      ['http://localhost/', '--header', 'Cookie: hunter2\u0001'],
-    ]) {
-      for (const flags of [[], ['--json']]) {
-        const { code, stdout, stderr } = await runCli(root, ['doctor', ...args, ...flags])
-        expect(code, args.join(' ')).to.equal(2)
-        expect(stdout + stderr)
-          .to.include('OPTION_INVALID')
-          .and.not.include('ter2')
       }
-    }
-  })
+    },
+  )
 
-  it('refuses what is no address, and headers that are none', async () => {
+  aside('refuses what is no address, and headers that are none', async () => {
     for (const url of ['orders.sse', 'ftp://example.org/', 'http://me:secret@example.org/', 'https://']) {
       expect((await failure(doctor({ url }))).code).to.equal('OPTION_INVALID')
     }

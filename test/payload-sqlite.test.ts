@@ -14,6 +14,8 @@ import { expect } from 'chai'
 import type { FileSignalError } from '../dist/errors.js'
 import type { PayloadEngine, PayloadSite } from '../dist/payload/engine.js'
 import { sqlite } from '../dist/payload/sqlite/store.js'
+import { hold } from './setup/hold.js'
+import { ahead } from './support/ahead.js'
 import { start } from './support/child.js'
 import { freshFolder } from './support/folder.js'
 import { payloadContract, readAll, row, site } from './support/payload-contract.js'
@@ -26,6 +28,36 @@ const SUFFIXES = ['', '-wal', '-shm']
 payloadContract('sqlite', (options, timing) => {
   const path = join(freshFolder(), 'data', 'store.sqlite')
   return { factory: sqlite({}, timing), site: site({ database: () => path, ...options }) }
+})
+
+/** What became of two calls while the store was held for longer than their deadline. */
+const refused = ahead(async () => {
+  const path = join(freshFolder(), 'store.sqlite')
+  const engine = sqlite()(site({ database: () => path }))
+  await engine.append([row('a', 0)])
+  const release = hold(path)
+  const began = performance.now()
+  const refusals = codesOf([engine.append([row('a', 1), row('a', 2)]), engine.append([row('a', 3)])])
+  const finish = async () => {
+    const codes = await refusals
+    const waited = performance.now() - began
+    release()
+    const next = (await engine.append([row('a', 4)])).rows[0]?.n
+    await engine.close()
+    return { codes, waited, next }
+  }
+  return { outcome: finish() }
+})
+
+/** A store whose lock is held by a process that was killed, and what its first pruning came to. */
+const blocked = ahead(async () => {
+  const path = join(freshFolder(), 'store.sqlite')
+  const engine = sqlite()(site({ database: () => path, retention: { maxPerKey: 1 } }))
+  await engine.append([row('a', 1), row('a', 2)])
+  const holder = start('lock-holder', [path])
+  await until(() => holder.lines.includes('locked'), 'the lock')
+  await holder.stop('SIGKILL')
+  return { outcome: Promise.resolve({ engine, atFirst: await engine.prune() }) }
 })
 
 describe('the SQLite store', () => {
@@ -60,20 +92,6 @@ describe('the SQLite store', () => {
     return raw
   }
 
-  async function codeOf(promise: Promise<unknown>): Promise<string> {
-    const error = await promise.then(
-      () => null,
-      (failure: FileSignalError) => failure,
-    )
-    expect(error, 'an error').to.be.an('error')
-    expect(error?.message).to.include(error?.remedy)
-    return (error as FileSignalError).code
-  }
-
-  async function codesOf(promises: Promise<unknown>[]): Promise<string[]> {
-    return Promise.all(promises.map((promise) => codeOf(promise)))
-  }
-
   describe('publishing', () => {
     it('has committed before the call returns', async () => {
       const engine = open()
@@ -106,15 +124,11 @@ describe('the SQLite store', () => {
     }).timeout(10_000)
 
     it('rejects with STORE_BUSY after ten seconds, and nothing is half-written', async () => {
-      const engine = open()
-      await engine.append([row('a', 0)])
-      const raw = openRaw()
-      raw.exec('BEGIN IMMEDIATE')
-      const codes = await codesOf([engine.append([row('a', 1), row('a', 2)]), engine.append([row('a', 3)])])
-      raw.exec('COMMIT')
+      const { codes, waited, next } = await refused()
       expect(codes).to.deep.equal(['STORE_BUSY', 'STORE_BUSY'])
-      expect((await engine.append([row('a', 4)])).rows[0]?.n).to.equal(2)
-    }).timeout(20_000)
+      expect(waited).to.be.within(9000, 15_000)
+      expect(next).to.equal(2)
+    })
 
     it('closes only after what waits was stored', async () => {
       const engine = open()
@@ -513,14 +527,25 @@ describe('the SQLite store', () => {
     })
 
     it('is not blocked for ever by a lock that a killed process left', async () => {
-      const engine = open({ retention: { maxPerKey: 1 } })
-      await engine.append([row('a', 1), row('a', 2)])
-      const holder = start('lock-holder', [path])
-      await until(() => holder.lines.includes('locked'), 'the lock')
-      await holder.stop('SIGKILL')
-      expect(await engine.prune()).to.deep.equal({ deleted: 0, ran: false })
+      const { engine, atFirst } = await blocked()
+      expect(atFirst).to.deep.equal({ deleted: 0, ran: false })
       await until(async () => (await engine.prune()).ran, 'the lock to be taken over', 15_000)
       expect((await engine.stats()).rows).to.equal(1)
+      await engine.close()
     }).timeout(20_000)
   })
 })
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    () => null,
+    (failure: FileSignalError) => failure,
+  )
+  expect(error, 'an error').to.be.an('error')
+  expect(error?.message).to.include(error?.remedy)
+  return (error as FileSignalError).code
+}
+
+async function codesOf(promises: Promise<unknown>[]): Promise<string[]> {
+  return Promise.all(promises.map((promise) => codeOf(promise)))
+}

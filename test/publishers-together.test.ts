@@ -10,6 +10,7 @@ import {
   runProgram,
   startProgram,
 } from './setup/publishers.js'
+import { ahead } from './support/ahead.js'
 import { freshFolder } from './support/folder.js'
 import { type Message, stream } from './support/sse.js'
 import { until } from './support/wait.js'
@@ -36,6 +37,30 @@ describe('publishers in all languages at once', function () {
 
   before(function () {
     interpreters = LANGUAGES.map((language) => interpreterOf(this, language))
+  })
+
+  /** What became of a publisher of each language while somebody held the store. */
+  const refused = ahead(async () => {
+    const root = freshFolder()
+    const look = async () => {
+      const events = createFileSignal({ root })
+      const { store } = await events.stats()
+      await events.close()
+      return store
+    }
+    const letGo = hold((await look()).place as string)
+    const env = { FILE_SIGNAL_ROOT: root }
+    const begin = performance.now()
+    const running = LANGUAGES.map(async ({ name, publisher }, i) => {
+      const result = await runProgram(interpreters[i] as string, [publisher, KEY, '1'], { env })
+      return { ...result, name, waited: performance.now() - begin }
+    })
+    const finish = async () => {
+      const results = await Promise.all(running)
+      letGo()
+      return { results, rows: (await look()).rows }
+    }
+    return { outcome: finish() }
   })
 
   beforeEach(async () => {
@@ -106,20 +131,12 @@ describe('publishers in all languages at once', function () {
   })
 
   it('wait 5 s for a store that somebody holds, say STORE_BUSY, exit with 3 and store nothing', async () => {
-    const letGo = hold((await events.stats()).store.place as string)
-    const begin = performance.now()
-    const results = await Promise.all(
-      LANGUAGES.map(async ({ name, publisher }, i) => {
-        const result = await runProgram(interpreters[i] as string, [publisher, KEY, '1'], { env })
-        return { ...result, name, waited: performance.now() - begin }
-      }),
-    )
-    letGo()
+    const { results, rows } = await refused()
     for (const { name, code, stdout, stderr, waited } of results) {
       expect({ code, stdout }, name).to.deep.equal({ code: 3, stdout: '' })
       expect(stderr, name).to.match(/^STORE_BUSY: .*; end the program that keeps a transaction open/)
       expect(waited, name).to.be.within(4900, 10_000)
     }
-    expect((await events.stats()).store.rows).to.equal(0)
+    expect(rows).to.equal(0)
   })
 })

@@ -4,20 +4,17 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { startExample } from './setup/example.js'
 import { needProgram } from './setup/program.js'
-import { type Child, start } from './support/child.js'
+import { ahead } from './support/ahead.js'
+import { run, start } from './support/child.js'
 import { freshFolder } from './support/folder.js'
 import { createShop } from './support/shop.js'
 import { stream } from './support/sse.js'
 import { calm, until } from './support/wait.js'
 
+/** A transaction that waits for ten seconds. */
+const refused = ahead(() => ({ outcome: run('transact-busy', [freshFolder()]) }))
+
 describe('transactions over the lives of processes', () => {
-  let waiting: Child
-
-  // Begun here, though needed last: it takes ten seconds.
-  before(() => {
-    waiting = start('transact-busy', [freshFolder()])
-  })
-
   it('leave as many events as rows, whenever their process is killed', async () => {
     const shop = createShop()
     await shop.events().stats()
@@ -76,8 +73,8 @@ describe('transactions over the lives of processes', () => {
   })
 
   it('reject with STORE_BUSY after ten seconds, and the function never ran', async () => {
-    await until(() => waiting.lines.length > 0, 'the end of the wait', 20_000)
-    expect(JSON.parse(waiting.lines[0] ?? '')).to.deep.equal({ code: 'STORE_BUSY', ran: false })
-    expect((await waiting.ended).code).to.equal(0)
+    const { code, stdout } = await refused()
+    expect(JSON.parse(stdout)).to.deep.equal({ code: 'STORE_BUSY', ran: false })
+    expect(code).to.equal(0)
   })
 })

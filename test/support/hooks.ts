@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Context } from 'mocha'
 import { beginTest, endTest } from './folder.js'
-import { until } from './wait.js'
+import { type Alive, alive, leftSince } from './leaks.js'
 
-let before = new Map<string, number>()
+let before: Alive = new Map()
 
 /**
  * Fails a test that leaves a watcher, timer, socket, server or child behind: whatever keeps the process
@@ -21,30 +21,10 @@ export const mochaHooks = {
   async afterEach(this: Context): Promise<void> {
     await turn()
     const passed = this.currentTest?.state !== 'failed'
-    // Closing takes the loop a few turns, and chokidar leaves throttling timers of up to 100 ms.
-    if (passed) {
-      await until(() => leaked().length === 0, 'the end of what the test opened', 2000).catch(() => {})
-    }
-    const left = leaked()
+    const left = passed ? await leftSince(before) : []
     endTest()
-    if (passed && left.length > 0) {
+    if (left.length > 0) {
       throw new Error(`"${this.currentTest?.fullTitle()}" left something open: ${left.join(', ')}`)
     }
   },
-}
-
-/** Kinds of resources that hold the process, with their number: FSEventWrap is a watcher, ProcessWrap a child. */
-function alive(): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  return counts
-}
-
-function leaked(): string[] {
-  const found: string[] = []
-  for (const [kind, count] of alive()) {
-    const more = count - (before.get(kind) ?? 0)
-    if (more > 0) found.push(`${more} ${kind}`)
-  }
-  return found
 }
