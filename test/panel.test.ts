@@ -22,7 +22,7 @@ const brief = ahead(async () => {
   const began = performance.now()
   const client = await stream(address)
   const finish = async () => {
-    await until(() => client.ended, 'the end of the brief stream', 15_000)
+    await until(() => client.ended, 'the end of the brief stream', 20_000)
     const lasted = performance.now() - began
     await rig.close()
     return lasted
@@ -104,7 +104,7 @@ describe('under a panel', () => {
   })
 
   it('who comes back to the old process too soon gets a brief stream', async () => {
-    expect(await brief()).to.be.within(7900, 12_000)
+    expect(await brief()).to.be.within(7900, 20_000)
   })
 
   it("the message 'shutdown' ends streams, and the process is left to its own", async () => {
