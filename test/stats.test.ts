@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, symlinkSync, unlinkSync } from 'node:fs'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import {
@@ -163,10 +163,37 @@ describe('stats()', () => {
     expect((await streams()).open.map(({ lag }) => lag)).to.deep.equal([0, 0])
   })
 
+  it('lists 1,000 of them, and among those any that is behind, however late it came', async () => {
+    const { port } = server.address() as AddressInfo
+    const sockets = Array.from({ length: 1002 }, () => {
+      const socket = net.connect(port, '127.0.0.1').resume()
+      socket.write('GET /many HTTP/1.1\r\nHost: x\r\n\r\n')
+      return socket
+    })
+    try {
+      await until(async () => (await streams()).live === 1002, '1,002 streams', 20_000)
+      const slow = await open('/a')
+      slow.pause()
+      const found = await until(async () => {
+        await events.signal('a', BIG)
+        const now = await streams()
+        return now.behind === 1 && now.open[0]?.lag && now
+      }, 'the one that does not read')
+      expect(found.open).to.have.length(1000)
+      expect(found.omitted).to.equal(3)
+      expect(found.open[0]).to.deep.include({ keys: ['a'], state: 'behind', lag: found.lag })
+    } finally {
+      for (const socket of sockets) socket.destroy()
+    }
+  }).timeout(30_000)
+
   it('measures how long events take to the live streams, once each, however many streams there are', async () => {
     const count = ({ counts }: Histogram) => counts.reduce((sum, one) => sum + one, 0)
     for (let i = 0; i < 5; i += 1) await open('/a')
-    await live(5)
+    const mailbox = await open('/once')
+    await live(6)
+    await events.signal('jobs', 'dealt out by and by')
+    await until(() => mailbox.payloads().length === 1, 'the job')
     for (let i = 0; i < 10; i += 1) await events.signal('a', i)
     await events.signal('nobody listens', 0)
     const quick = await until(async () => {
@@ -200,6 +227,9 @@ describe('stats()', () => {
       { key: 'b', streams: 1, lastMinute: 3 },
       { key: 'a', streams: 2, lastMinute: 1 },
     ])
+    clients[0]?.close()
+    await live(1)
+    expect((await streams()).rates).to.deep.equal([{ key: 'a', streams: 1, lastMinute: 1 }])
   })
 
   it('forgets what is older than a minute, and counts no more than 1,000 keys', () => {
