@@ -3,7 +3,9 @@ import { expect } from 'chai'
 import type { Browser, BrowserContext, CDPSession } from 'playwright-core'
 import { startBrowser } from './setup/live.js'
 import { needProgram } from './setup/program.js'
+import { openRawTab } from './setup/raw-tab.js'
 import {
+  type Heard,
   leaderOf,
   openTab,
   openTabs,
@@ -28,7 +30,8 @@ describe('tabs that share a stream', () => {
   let context: BrowserContext
 
   before(async function () {
-    browser = await startBrowser(needProgram(this, 'chromium', 'chromium'))
+    const program = needProgram(this, 'chromium', 'chromium')
+    browser = await startBrowser(program, { ignoreDefaultArgs: ['--disable-back-forward-cache'] })
     cdp = await browser.newBrowserCDPSession()
   })
   after(() => browser?.close())
@@ -184,17 +187,20 @@ describe('tabs that share a stream', () => {
     expect(site.lines.size).to.equal(1)
   })
 
-  it('share a source, whose items carry no ids', async () => {
+  it('share a source, whose items carry no ids, also where a leader wakes up that was replaced', async () => {
     const tabs = await openTabs(context, site, 3, '/ticks.sse')
-    await dataOf(tabs, 10)
     const leader = await leaderOf(tabs)
-    await leader.page.evaluate('live.close()')
     const others = tabs.filter((tab) => tab !== leader)
+    const pid = await rendererOf(leader, cdp)
+    process.kill(pid, 'SIGSTOP')
+    await leaderOf(others)
     const begun = await dataOf(others, 1)
+    // What it still finds in its socket is nobody's business any more.
+    process.kill(pid, 'SIGCONT')
+    await until(async () => (await leader.state()).role === 'follower', 'the old leader to follow')
     const heard = await dataOf(others, Math.max(...begun.map(({ length }) => length)) + 10)
-    for (const data of heard) {
+    for (const data of heard)
       expect(data).to.deep.equal([...new Set(data)].sort((a, b) => Number(a) - Number(b)))
-    }
     await until(() => site.lines.size === 1, 'one connection')
   })
 
@@ -227,6 +233,56 @@ describe('tabs that share a stream', () => {
     ])
     expect((await tabs[0]?.state())?.role).to.equal('alone')
     expect(await tabs[2]?.state()).to.include({ state: 'closed', reason: 'ended', role: 'alone' })
+  })
+
+  it('are led by another while a leader is in the back/forward cache, and it gets what it missed', async () => {
+    const tabs = await openTabs(context, site, 2)
+    const leader = await leaderOf(tabs)
+    const others = tabs.filter((tab) => tab !== leader)
+    await leader.page.evaluate(
+      `addEventListener('pageshow', (event) => { window.wasKept = event.persisted })`,
+    )
+    await leader.page.goto(`${site.url}/elsewhere`)
+    await leaderOf(others)
+    await site.events.signal('all', 1)
+    await dataOf(others, 1)
+    await leader.page.goBack({ waitUntil: 'commit' })
+    expect(await leader.page.evaluate('window.wasKept')).to.equal(true)
+    expect(await dataOf(tabs, 1)).to.deep.equal([[1], [1]])
+    await until(() => shares(tabs), 'two tabs that share')
+    expect((await leader.state()).role).to.equal('follower')
+    expect(site.lines.size).to.equal(1)
+  })
+
+  it('are led by another while a leader is frozen, and it gets what it missed', async () => {
+    const frozen = await openRawTab(browser, site.url)
+    await until(() => frozen.evaluate('!!window.start'), 'the page')
+    await frozen.evaluate(`void start('/stream.sse', { share: true }) || 1`)
+    await until(() => frozen.evaluate(`live.state.role === 'leader'`), 'the leader')
+    const front = await openRawTab(browser, site.url)
+    await until(() => front.evaluate('!!window.start'), 'the page in front')
+    await front.evaluate(`void start('/stream.sse', { share: true }) || 1`)
+    await until(() => front.evaluate(`live.state.state === 'open'`), 'the follower')
+    await frozen.setFrozen(true)
+    const began = Date.now()
+    await site.events.signal('all', 1)
+    const [[, , , at]] = (await until(
+      () => front.evaluate<Heard[]>('heard.length && heard'),
+      'the event',
+    )) as [Heard]
+    expect(at - began).to.be.below(SOON)
+    expect(await front.evaluate('live.state.role')).to.equal('leader')
+    await frozen.setFrozen(false)
+    await until(() => frozen.evaluate('heard.length'), 'what it missed')
+    await site.events.signal('all', 2)
+    for (const tab of [frozen, front]) {
+      await until(() => tab.evaluate('heard.length > 1'), 'the next event')
+      expect(await tab.evaluate('heard.map(([, data]) => data)')).to.deep.equal([1, 2])
+    }
+    expect(await frozen.evaluate('live.state.role')).to.equal('follower')
+    expect(site.lines.size).to.equal(1)
+    await frozen.close()
+    await front.close()
   })
 
   it('ask the server for what a tab has missed of its leader', async () => {
