@@ -37,6 +37,8 @@ export interface Site {
   readonly events: FileSignal
   /** Streams that are open now, with their user; questions that end by themselves are none. */
   readonly lines: ReadonlyMap<ServerResponse, string>
+  /** How many streams were asked for. */
+  opened: number
   /** How many questions that end by themselves were asked. */
   asked: number
   /** Statuses with which the next streams are refused, in turn. */
@@ -59,6 +61,7 @@ export async function startSite(): Promise<Site> {
     if (!handler) return send(response, 'text/html', PAGE)
     if (searchParams.has('mode')) site.asked += 1
     else if (request.method === 'GET') {
+      site.opened += 1
       const status = site.refusals.shift()
       if (status) return response.writeHead(status).end()
       lines.set(response, userOf(request))
@@ -74,6 +77,7 @@ export async function startSite(): Promise<Site> {
       return store.events
     },
     lines,
+    opened: 0,
     asked: 0,
     refusals: [],
     cut: () => {
