@@ -7,13 +7,13 @@ export interface Group<Words> {
 }
 
 export interface GroupSite<Words> {
-  /** This tab leads from now on. */
+  /** This tab leads from now on, and is to say so. */
   onLead(): void
   /** It does no more: another tab took the lead, for this one did not answer. */
   onLost(): void
   /** The leader said something. */
   onWords(words: Words): void
-  /** What the leader says of itself to those who ask, and when it begins. */
+  /** What the leader says of itself to those who ask. */
   about(): Words
 }
 
@@ -30,9 +30,9 @@ const JITTER = 20
 const QUIET = 2
 const PINGS = 2
 
-/** Whether tabs of this page can find one another: on plain http only those of this machine can. */
+/** Whether tabs can find one another: not on plain http. Browsers that have locks have channels, too. */
 export function canShare(): boolean {
-  return typeof BroadcastChannel === 'function' && !!navigator.locks
+  return !!navigator.locks
 }
 
 /**
@@ -60,13 +60,13 @@ export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Wo
       await navigator.locks.request(name, options, lead)
     } catch (error) {
       // A document that may not have locks shares with nobody, and leads itself.
-      if ((error as Error).name !== 'AbortError') await lead()
+      if ((error as Error).name !== 'AbortError') {
+        channel.onmessage = null
+        await lead()
+      }
     }
     if (signal.aborted) return
-    if (hold && hold === letGo) {
-      letGo = null
-      site.onLost()
-    }
+    if (hold && hold === letGo) lose()
     if (!options.steal) queue(options)
   }
 
@@ -80,7 +80,12 @@ export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Wo
     if (leads) return
     term = Math.max(term + 1, Date.now())
     site.onLead()
-    say(site.about())
+  }
+
+  function lose(): void {
+    letGo?.()
+    letGo = null
+    site.onLost()
   }
 
   function look(): void {
@@ -100,9 +105,11 @@ export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Wo
     if (!data) {
       if (letGo) say(site.about())
     } else if (data.term >= term) {
+      // One that was stopped hears of its successor before or after it hears that the lock is lost.
+      if (letGo) lose()
       term = data.term
       silence = 0
-      if (!letGo) site.onWords(data.words)
+      site.onWords(data.words)
     }
   }
   const timer = setInterval(look, LOOK + Math.random() * JITTER)

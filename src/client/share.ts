@@ -43,7 +43,6 @@ export function openSharedLine(site: LineSite): Line {
   let role: LiveState['role'] = 'follower'
   let lines: LineState = { state: 'connecting', reason: 'start' }
   let waiting: Passed[] = []
-  let isAway = false
 
   /** The server says first who this tab is, and gives it what is its own to get: a replay, a reset, a refusal. */
   function join(): void {
@@ -186,10 +185,8 @@ export function openSharedLine(site: LineSite): Line {
 
   /** A page that is put away holds no lock: it would not be kept, or lead and be asleep. */
   function live(away: boolean): void {
-    const wasAway = isAway
-    isAway = away
     if (away) leave()
-    else if (wasAway) join()
+    else if (!group && !line) join()
   }
 
   function close(): void {

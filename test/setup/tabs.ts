@@ -157,16 +157,17 @@ export async function openTab(context: BrowserContext, url: string): Promise<Tab
   return tab
 }
 
-/** Opens tabs of one browser that share, and resolves once all are open and one of them leads. */
+/** Opens tabs of one browser that share, and resolves once all are in that state and one of them leads. */
 export async function openTabs(
   context: BrowserContext,
   site: Pick<Site, 'url'>,
   count: number,
   path = '/stream.sse',
+  state = 'open',
 ): Promise<Tab[]> {
   const tabs = await Promise.all(Array.from({ length: count }, () => openTab(context, site.url)))
   await Promise.all(tabs.map((tab) => tab.start(path)))
-  await until(() => shares(tabs), `${count} tabs that share an open stream`, 10_000)
+  await until(() => shares(tabs, state), `${count} tabs that share, ${state}`, 10_000)
   return tabs
 }
 
@@ -188,16 +189,19 @@ export function leaderOf(tabs: readonly Tab[]): Promise<Tab> {
   return until(() => Promise.any(tabs.map(isLeading)), 'a leader')
 }
 
-/** The process that runs a tab: the one that is busy while the tab is. */
+/** The process that runs a tab: the one that is busy while the tab is, clearly more than any other. */
 export async function rendererOf(tab: Tab, browser: CDPSession): Promise<number> {
   const before = await cpuTimes(browser)
-  await tab.page.evaluate('{ const end = performance.now() + 150; while (performance.now() < end); }')
-  const spent = [...(await cpuTimes(browser))].map(
-    ([pid, time]) => [pid, time - (before.get(pid) ?? time)] as const,
-  )
-  return spent.reduce((most, next) => (next[1] > most[1] ? next : most))[0]
+  return until(async () => {
+    await tab.page.evaluate('{ const end = performance.now() + 100; while (performance.now() < end); }')
+    const times = [...(await cpuTimes(browser))]
+    const spent = times.map(([pid, time]) => ({ pid, time: time - (before.get(pid) ?? time) }))
+    const [most, next] = spent.sort((a, b) => b.time - a.time)
+    return most && most.time > 0.08 && most.time > 3 * (next?.time ?? 0) && most.pid
+  }, 'the process of a tab')
 }
 
+/** Seconds that each renderer has worked. */
 async function cpuTimes(browser: CDPSession): Promise<Map<number, number>> {
   const { processInfo } = await browser.send('SystemInfo.getProcessInfo')
   return new Map(
