@@ -126,7 +126,6 @@ async function probe(way: Way, control: AbortController): Promise<number> {
   const times: number[] = []
   const timer = setTimeout(() => control.abort(), PROBE)
   await ask(way, 'probe', '', control.signal, {
-    onRetry: () => {},
     onBlock: ({ event }) => {
       if (event === 'hello') times.push(Date.now())
     },

@@ -22,7 +22,7 @@ export interface ListenOptions {
 export interface Settings extends ListenOptions {
   /** The token that was given last. */
   bearer?: string
-  /** What handlers ask for. */
+  /** Of events: what each stream may say, and what handlers ask for. */
   readonly names: Set<string>
 }
 
@@ -46,7 +46,7 @@ export function readOptions(options: ListenOptions): Settings {
     if (value === null || (value !== undefined && typeof value !== kind))
       fault(name, value, `it takes a ${kind}`)
   }
-  return { ...options, names: new Set() }
+  return { ...options, names: new Set(['message', 'ready', 'hello', 'reset', 'end']) }
 }
 
 /** The address of a stream, as seen from the page. Throws TypeError for what is none. */

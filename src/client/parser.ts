@@ -16,7 +16,7 @@ export interface Block {
 export interface Findings {
   onBlock(block: Block): void
   /** Milliseconds that the server wants clients to wait before they come back. */
-  onRetry(retry: number): void
+  onRetry?: ((retry: number) => void) | undefined
 }
 
 /** Characters of a line, and of the data of an event; our servers send at most about 1 MiB. */
@@ -48,7 +48,7 @@ export function createParser({ onBlock, onRetry }: Findings): (bytes: Uint8Array
     else if (field === 'id') {
       if (!value.includes('\0')) block.id = value
     } else if (field === 'at') block.at = Number(value)
-    else if (field === 'retry' && /^\d+$/.test(value)) onRetry(Number(value))
+    else if (field === 'retry' && /^\d+$/.test(value)) onRetry?.(Number(value))
   }
 
   return (bytes) => {
