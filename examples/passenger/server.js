@@ -8,7 +8,8 @@ const events = createFileSignal()
 const addressOf = clientAddress()
 // An app below the root of its site gets its requests with the whole path.
 const base = process.env.PASSENGER_BASE_URI ?? ''
-const router = new Router({ prefix: base === '/' ? '' : base })
+const prefix = base === '/' ? '' : base
+const router = new Router({ prefix })
 
 router.get('/orders.sse', events.stream('orders', { replay: 20 }))
 
@@ -30,6 +31,8 @@ router.get('/stats.json', async (ctx) => {
 
 const app = new Koa()
 app.use(router.routes())
+// These are for the page's sse-client.js; what they could stream besides stays shut.
+app.use(events.routes({ prefix, authorize: () => false }).routes())
 app.use(router.allowedMethods())
 
 // The one listen() of the process: under a panel the number is ignored, elsewhere it counts.

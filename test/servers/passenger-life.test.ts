@@ -72,7 +72,7 @@ describe('examples/passenger, under the real Passenger', () => {
     try {
       const page = await openPage(browser, [])
       await page.goto(url)
-      await page.waitForFunction(`document.querySelector('#state').value === 'live'`)
+      await page.waitForFunction(`document.querySelector('#state').value === 'open'`)
       order('Ann, 12.50')
       await page.waitForSelector('li:has-text("Ann, 12.50")')
       await page.click('#order')
