@@ -149,6 +149,8 @@ describe('the live example', () => {
     const second = await page.context().newPage()
     await second.goto(server.address)
     await role(second, 'follows')
+    // A tab behind another one is drawn once a second.
+    await page.bringToFront()
     await startAndFreeze()
     await until(async () => (await logLines(second, 'finding')).length === COPIES_BEFORE, 'the second tab')
     expect(await streams()).to.equal(1)

@@ -1,15 +1,35 @@
 // Makes the pictures of the README: npm run screenshots [-- FOLDER]
+
+import { once } from 'node:events'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
+import { createFileSignal } from 'file-signal'
+import Koa from 'koa'
 import type { Browser, Page, Route } from 'playwright-core'
+import { start } from '../support/child.js'
 import { freshFolder } from '../support/folder.js'
+import { stream } from '../support/sse.js'
 import { until } from '../support/wait.js'
 import { logLines, startBrowser, startLive } from './live.js'
 import { photograph } from './picture.js'
 import { findProgram } from './program.js'
 
 const SCHEMES = ['light', 'dark'] as const
+/** Long enough for the plot to have something to show, in ms. */
+const LOADED = 100_000
+/** Long enough for the tail to show what is usual again, in ms. */
+const SETTLED = 8000
+/** What the clients of the inspector's app listen to. */
+const LISTENED = [
+  'key=camera',
+  ...Array.from({ length: 8 }, (_, i) => `key=user:${40 + i}&key=prices`),
+  ...Array.from({ length: 12 }, () => 'key=orders'),
+  ...Array.from({ length: 6 }, () => 'key=chat:7'),
+  'key=reports&key=orders',
+]
 const DESKTOP = { width: 1120, height: 900 }
 
 const folder = resolve(process.argv[2] ?? 'docs')
@@ -22,6 +42,7 @@ await mkdir(folder, { recursive: true })
 const browser = await startBrowser(chromium)
 try {
   await photographLive(browser)
+  await photographInspector(browser)
 } finally {
   await browser.close()
 }
@@ -41,6 +62,41 @@ async function photographLive(browser: Browser): Promise<void> {
     await keep(pages, 'live')
   } finally {
     await server.stop()
+  }
+}
+
+/** The inspector of an app whose streams have a busy publisher, and among whose clients one does not read. */
+async function photographInspector(browser: Browser): Promise<void> {
+  const root = freshFolder()
+  const events = createFileSignal({ root })
+  const app = new Koa()
+  app.use(events.inspector({ authorize: () => true }).routes())
+  app.use(events.routes({ authorize: () => true }).routes())
+  const server = createServer(app.callback()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const shop = start('busy-shop', [root])
+  const clients = await Promise.all(LISTENED.map((query) => stream(`${address}/stream.sse?${query}`)))
+  try {
+    const pages = await openTabs(browser, `${address}/inspector`, '#rows tr')
+    const [page] = pages as [Page]
+    clients[0]?.pause()
+    await page.waitForTimeout(LOADED)
+    // More than the sockets of the kernel take.
+    const frame = { key: 'camera', payload: 'x'.repeat(60_000), event: 'frame' }
+    for (let i = 0; i < 30; i += 1) {
+      await events.signalMany(Array.from({ length: 10 }, () => frame))
+      await page.waitForTimeout(100)
+    }
+    await page.waitForSelector('#open tbody tr:has-text("behind")')
+    await page.waitForTimeout(SETTLED)
+    await keep(pages, 'inspector')
+  } finally {
+    for (const client of clients) client.close()
+    await shop.stop()
+    await events.close()
+    server.closeAllConnections()
+    server.close()
   }
 }
 

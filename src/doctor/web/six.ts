@@ -18,7 +18,7 @@ export interface Second {
 const STREAMS = 7
 const TIME = 2500
 const SHARE =
-  'share one stream between the tabs of a browser, or switch HTTP/2 on (TLS, and http2 on the web server)'
+  'share one stream between the tabs of a browser (listen() with share: true), or switch HTTP/2 on (TLS, and http2 on the web server)'
 
 /** Whether browsers get HTTP/2, whether streams work through it, and how many a browser may have open. */
 export async function checkHttpVersion(client: Client, target: Target): Promise<Second> {
