@@ -25,14 +25,11 @@ const MOST = 100
 
 /** A callback for `streamFrom()`: the figures as they are at the call. */
 export function createFigures({ payload, statsOf }: FiguresSite): () => Promise<Figures> {
-  const lookAtStore = createRested(async () => {
-    const engine = payload()
-    const stats = await engine.stats()
-    return { stats, recent: (await engine.journal?.keys({ limit: MOST })) ?? null }
-  })
+  const storeNow = createRested(async () => payload().stats())
+  const recentKeys = createRested(async () => payload().journal?.keys({ limit: MOST }) ?? [])
 
   return async () => {
-    const { stats, recent } = await lookAtStore()
+    const [stats, recent] = [await storeNow(), await recentKeys()]
     const { process, store, signal, streams, latency } = statsOf(stats, MOST)
     const { open, omitted, wakes, streams: all, mode } = streams
     return {
@@ -63,8 +60,8 @@ export function createFigures({ payload, statsOf }: FiguresSite): () => Promise<
 }
 
 /** Those that are listened to, the busiest first, and behind them the others that have the most of the newest rows. */
-function keysOf(rates: StreamStats['rates'], recent: readonly JournalKey[] | null): KeyShown[] {
-  const known = new Map(recent?.map((one) => [one.key, one]))
+function keysOf(rates: StreamStats['rates'], recent: readonly JournalKey[]): KeyShown[] {
+  const known = new Map(recent.map((one) => [one.key, one]))
   const listened = rates.map(({ key, streams, lastMinute }) => {
     const own = known.get(key)
     known.delete(key)

@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks'
 
 /** The share of its time that looking may take, and the longest rest after a look, in milliseconds. */
-const SHARE = 0.005
-const LONGEST = 15_000
+const SHARE = 0.001
+const LONGEST = 30_000
 
 /**
- * `look`, asked again only after 200 times what it took the last time; until then its last answer stands. Counting
- * the rows of a large store takes milliseconds in which no stream is served.
+ * `look`, asked again only after 1,000 times what it took the last time, or half a minute; until then its last answer
+ * stands. Counting in a large store takes milliseconds in which no stream is served.
  */
 export function createRested<T extends object>(look: () => Promise<T>): () => Promise<T> {
   let last: T | null = null
