@@ -6,3 +6,8 @@ export function attempt<T, Other = undefined>(run: () => T, otherwise?: Other): 
     return otherwise as Other
   }
 }
+
+/** What JSON says; text that is none as it is. */
+export function parse(text: string): unknown {
+  return attempt((): unknown => JSON.parse(text), text)
+}

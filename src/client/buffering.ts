@@ -1,17 +1,6 @@
 import { ask } from './ask.js'
+import { APART, LATE, MISSED, NO_HELLO, PROBE, TOGETHER } from './times.js'
 import type { Way } from './way.js'
-
-/** Hellos leave half a second apart. In one piece, or much later: something held them back. */
-const TOGETHER = 100
-const APART = 200
-const LATE = 1500
-
-/** Milliseconds until what should have come is missed: a first byte, or a second hello; and the first hello. */
-const MISSED = 2000
-const NO_HELLO = 5000
-
-/** Milliseconds that a probe may take. */
-const PROBE = 3000
 
 /** Looks whether a stream comes through as it was sent. */
 export interface StreamWatch {
@@ -21,10 +10,12 @@ export interface StreamWatch {
 }
 
 /**
- * Watches one stream from its request on. Slowness proves nothing, nor does a connection that breaks: `onHeld` is called
- * where a probe is answered while the stream is silent, or where a probe is held back as well.
+ * Watches one stream from its request on. Slowness proves nothing, nor does a connection that breaks: `onJudged` is told
+ * that streams are held back where a probe is answered while this one is silent, or where a probe is held back as well.
+ * Where not a byte has come, and a probe comes through as it was sent, they are not: browsers take up connections that
+ * died while they were idle.
  */
-export function watchStream(way: Way, onHeld: () => void, onClear: () => void): StreamWatch {
+export function watchStream(way: Way, onJudged: (isHeld: boolean) => void, onClear: () => void): StreamWatch {
   const control = new AbortController()
   let timer: ReturnType<typeof setTimeout>
   let pieces = 0
@@ -44,12 +35,12 @@ export function watchStream(way: Way, onHeld: () => void, onClear: () => void): 
     const before = pieces
     const gap = await probe(way, control)
     if (pieces !== before) expect(MISSED)
-    else if (gap >= 0) onHeld()
+    else if (gap >= 0) onJudged(pieces > 0 || gap < APART)
   }
 
   async function judge(gap: number): Promise<void> {
     if (gap >= APART && gap < LATE) onClear()
-    else if ((await probe(way, control)) < TOGETHER) onHeld()
+    else if ((await probe(way, control)) < TOGETHER) onJudged(true)
   }
 
   expect(MISSED)
@@ -123,13 +114,16 @@ export function seekWay(way: Way, onClear: () => void): WaySeeker {
  * `control`, as on the way of others.
  */
 async function probe(way: Way, control: AbortController): Promise<number> {
-  const times: number[] = []
+  let at = Number.NaN
+  let gap = at
   const timer = setTimeout(() => control.abort(), PROBE)
   await ask(way, 'probe', '', control.signal, {
     onBlock: ({ event }) => {
-      if (event === 'hello') times.push(Date.now())
+      if (event !== 'hello') return
+      gap = Date.now() - at
+      at = Date.now()
     },
   })
   clearTimeout(timer)
-  return Number(times[1]) - Number(times[0])
+  return gap
 }

@@ -1,4 +1,5 @@
 import { ask } from './ask.js'
+import { parse } from './attempt.js'
 import { type StreamWatch, seekWay, watchStream } from './buffering.js'
 import { isPast } from './cursor.js'
 import { onLife } from './life.js'
@@ -90,7 +91,7 @@ export function openLine(site: LineSite): Line {
     heardAt = startedAt
     const watchdog = setInterval(() => check(PATIENCE), 1000)
     const mode = site.mode ?? (isHeld ? 'short' : '')
-    watch = mode ? undefined : watchStream(site, () => hold(true), seeker.reset)
+    watch = mode ? undefined : watchStream(site, hold, seeker.reset)
     const verdict = await ask(site, mode, cursor, control.signal, {
       onBytes: () => {
         heardAt = Date.now()
@@ -115,11 +116,11 @@ export function openLine(site: LineSite): Line {
     const { id, event, data = '{}' } = block
     if (event === 'hello') {
       watch?.onHello()
-      const { keys } = JSON.parse(data)
+      const { keys } = parse(data) as { keys: string | null }
       isOwn = keys === null
       site.onKeys?.(keys)
     } else if (event === 'ready') {
-      heartbeat = JSON.parse(data).heartbeat
+      heartbeat = (parse(data) as { heartbeat?: number }).heartbeat || heartbeat
       // Another cursor than our own is followed by a reset, which moves it and tells.
       if (id && !cursor) move({ id, event: '' })
     } else if (event === 'reset' || isEnd(block) || isOwn || !id || !isPast(id, cursor)) {
@@ -141,12 +142,12 @@ export function openLine(site: LineSite): Line {
     told = next
   }
 
-  /** From streaming to short answers, or back. */
+  /** From streaming to short answers, or back; or from one stream to the next. */
   function hold(held: boolean): void {
+    reason = held || isHeld ? 'held' : 'silent'
     isHeld = held
-    reason = 'held'
     seeker[held ? 'start' : 'stop']()
-    interrupt('held')
+    interrupt(reason)
     wake()
   }
 

@@ -1,4 +1,4 @@
-import { attempt } from './attempt.js'
+import { parse } from './attempt.js'
 import { keep, recall } from './cursor.js'
 import { createHandlers, type EventInfo, type LiveEvent } from './handlers.js'
 import { iterate } from './iterate.js'
@@ -53,7 +53,7 @@ export function listen(url: string | URL, options: ListenOptions = {}): Live {
       if (name) keep(name, id)
     }
     if (text === undefined || isEnd(block)) return
-    const data = attempt((): unknown => JSON.parse(text), text)
+    const data = parse(text)
     const event: EventInfo = { id: id ?? '', key: key ?? null, event: named || null, createdAt: at ?? null }
     if (named !== 'state' && named !== '*') handlers.call(named || 'message', data, event)
     handlers.call('*', data, event)

@@ -41,11 +41,11 @@ const MESSAGES: Readonly<Record<Reason, string>> = {
   start: 'asking for the stream',
   ready: 'the stream is open',
   held: 'a proxy holds the stream back: events come late',
-  ended: 'the server has ended the stream',
+  ended: 'the server ended the stream',
   refused: 'the server refuses the stream: check the login',
   'not-a-stream': 'the answer is no event stream: check the address',
   'too-long': 'an event is too long',
-  asked: 'the page has ended the stream',
+  asked: 'the page ended the stream',
   network: 'no answer: the server is away, or refuses this origin',
   cut: 'the stream has ended',
   silent: 'the stream is silent',
@@ -54,7 +54,7 @@ const MESSAGES: Readonly<Record<Reason, string>> = {
   hidden: 'the page was away',
 }
 
-/** The state as pages see it; `detail` of the answer is put behind the sentence. */
+/** The state as pages see it; `message` of the answer is put behind the sentence. */
 export function tell({ role = 'alone', message = '', ...state }: LineState): LiveState {
   return { ...state, message: MESSAGES[state.reason] + (message && ` (${message})`), role }
 }

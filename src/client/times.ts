@@ -1,0 +1,13 @@
+// Milliseconds. A file without imports, for then the bundle has the numbers in their places, and no names of them.
+
+/** Hellos leave half a second apart. In one piece, or much later: something held them back. */
+export const TOGETHER = 100
+export const APART = 200
+export const LATE = 1500
+
+/** Until what should have come is missed: a first byte, or a second hello; and the first hello. */
+export const MISSED = 2000
+export const NO_HELLO = 5000
+
+/** What a probe may take. */
+export const PROBE = 3000
