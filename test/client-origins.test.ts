@@ -17,6 +17,7 @@ const WAYS = ['cookie', 'token', 'header'] as const
 interface Asked {
   readonly way: string
   readonly method: string
+  readonly cursor: unknown
   readonly cookie: string | undefined
   readonly authorization: string | undefined
 }
@@ -40,15 +41,18 @@ describe('the client across origins', function () {
     koa.use((ctx, next) => {
       const way = /\?(\w+)/.exec(ctx.url)?.[1] ?? ''
       const { cookie, authorization } = ctx.headers
-      asked.push({ way, method: ctx.method, cookie, authorization })
+      asked.push({ way, method: ctx.method, cursor: ctx.query.lastEventId, cookie, authorization })
       return next()
     })
     koa.use(cors({ origin: (ctx) => (ctx.get('Origin') === home.url ? home.url : ''), credentials: true }))
     koa.use(
-      events.stream((ctx: Koa.Context) => {
-        const isKnown = ctx.headers.cookie === 'user=ann' || ctx.headers.authorization === 'Bearer key'
-        return isKnown || ctx.query.open === '' ? 'orders' : null
-      }),
+      events.stream(
+        (ctx: Koa.Context) => {
+          const isKnown = ctx.headers.cookie === 'user=ann' || ctx.headers.authorization === 'Bearer key'
+          return isKnown || ctx.query.open === '' ? 'orders' : null
+        },
+        { replay: 'all' },
+      ),
     )
     return koa
   }
@@ -109,6 +113,7 @@ describe('the client across origins', function () {
           ? { cookie: 'user=ann', authorization: undefined }
           : { cookie: undefined, authorization: 'Bearer key' }
       for (const one of of(way)) expect(one).to.include(shown)
+      for (const one of of(way).slice(1)) expect(one.cursor).to.match(/^\w+-\d+$/)
     })
   }
 
@@ -126,7 +131,7 @@ describe('the client across origins', function () {
   it('says that its origin may not be allowed, where that is so, and asks once in 3 s', () => {
     const state = stories.get('strange')?.states.findLast((one) => one.state === 'waiting')
     expect(state).to.include({ reason: 'network' })
-    expect(state?.message).to.match(/does not allow this origin/)
+    expect(state?.message).to.match(/refuses this origin/)
     expect(of('strange').length).to.be.within(1, 1 + seconds / 3)
     expect(stories.get('strange')?.heard).to.deep.equal([])
   })
