@@ -1,4 +1,4 @@
-import { createFacts, element, formatSeconds } from './text.js'
+import { createFacts, element, formatSeconds, toSentence } from './text.js'
 
 /** Who holds the connection that brings this tab its events. */
 const ROLES = {
@@ -27,10 +27,11 @@ export function createConnectionView() {
       ['Its streams', about.streams],
     ]
     element('connection-facts').replaceChildren(...createFacts(facts))
-    if (element('message').textContent !== now.message) element('message').textContent = now.message
+    element('message').textContent = toSentence(now.message)
   }
 
-  setInterval(draw, 200)
+  // What is drawn anew cannot be selected, so only while something counts down.
+  setInterval(() => now.retryIn && draw(), 200)
 
   return {
     /** What the client says of itself: `{ state, reason, message, retryIn, role }`. */

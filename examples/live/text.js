@@ -12,6 +12,11 @@ export function createFacts(facts) {
   return facts.flatMap(([name, text]) => [create('dt', name), create('dd', text ?? '–')])
 }
 
+/** `the stream is open` becomes `The stream is open.` */
+export function toSentence(words) {
+  return words && `${words[0].toUpperCase()}${words.slice(1)}.`
+}
+
 export function formatCount(count) {
   return count === undefined ? null : Number(count).toLocaleString('en')
 }
