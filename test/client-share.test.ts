@@ -8,6 +8,7 @@ import { openRawTab } from './setup/raw-tab.js'
 import {
   type Heard,
   leaderOf,
+  type NotedState,
   openTab,
   openTabs,
   rendererOf,
@@ -29,11 +30,14 @@ describe('tabs that share a stream', () => {
   let cdp: CDPSession
   let site: Site
   let context: BrowserContext
+  let held: ReturnType<typeof goThroughProxy>
 
   before(async function () {
     const program = needProgram(this, 'chromium', 'chromium')
     browser = await startBrowser(program, { ignoreDefaultArgs: ['--disable-back-forward-cache'] })
     cdp = await browser.newBrowserCDPSession()
+    held = goThroughProxy()
+    held.catch(() => {})
   })
   after(() => browser?.close())
   beforeEach(async () => {
@@ -311,22 +315,10 @@ describe('tabs that share a stream', () => {
   })
 
   it('get what their leader gets through a proxy that holds streams back, and say so', async () => {
-    const proxy = await serveBuffering(site.port, 'all')
-    try {
-      const tabs = await openTabs(context, proxy, 2, '/stream.sse', 'buffered')
-      await site.events.signal('all', 1)
-      await site.events.signal('all', 2)
-      expect(await dataOf(tabs, 2)).to.deep.equal([
-        [1, 2],
-        [1, 2],
-      ])
-      expect(await Promise.all(tabs.map(async (tab) => (await tab.state()).reason))).to.deep.equal([
-        'held',
-        'held',
-      ])
-    } finally {
-      await proxy.stop()
-    }
+    const { heard, states } = await held
+    for (const events of heard) expect(events.map(([, data]) => data)).to.deep.equal([1, 2])
+    expect(states.map(({ reason }) => reason)).to.deep.equal(['held', 'held'])
+    expect(states.map(({ role }) => role).sort()).to.deep.equal(['follower', 'leader'])
   })
 
   it('have a connection each where there are no locks, or none for this document', async () => {
@@ -353,6 +345,24 @@ describe('tabs that share a stream', () => {
   /** The data that each of the tabs heard, once it is so many. */
   async function dataOf(tabs: readonly Tab[], count: number): Promise<unknown[][]> {
     return (await heardBy(tabs, count)).map((events) => events.map(([, data]) => data))
+  }
+
+  /** It takes some seconds to notice the proxy; other tests run meanwhile. */
+  async function goThroughProxy(): Promise<{ heard: Heard[][]; states: NotedState[] }> {
+    const own = await startSite()
+    const proxy = await serveBuffering(own.port, 'all')
+    const held = await browser.newContext()
+    try {
+      const tabs = await openTabs(held, proxy, 2, '/stream.sse', 'buffered')
+      await own.events.signal('all', 1)
+      await own.events.signal('all', 2)
+      const heard = await heardBy(tabs, 2)
+      return { heard, states: await Promise.all(tabs.map((tab) => tab.state())) }
+    } finally {
+      await held.close()
+      await proxy.stop()
+      await own.close()
+    }
   }
 })
 

@@ -110,7 +110,7 @@ function openStore(): Store {
   const handlers = {
     '/stream.sse': events.handler(userOf),
     '/replay.sse': events.handler(userOf, { replay: 3 }),
-    '/ticks.sse': events.handlerFrom(() => ticks++, { every: 20, share: true, replay: 'none' }),
+    '/ticks.sse': events.handlerFrom(() => ticks++, { every: 50, share: true, replay: 'none' }),
     '/load.sse': events.handlerFrom(() => ticks++, { every: '10m', share: true }),
     '/own.sse': events.handlerFrom(async function* () {
       yield* [1, 2, 3]
