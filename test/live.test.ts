@@ -194,10 +194,13 @@ describe('the live example', () => {
     expect(await post(server, { Origin: `http://127.0.0.1:${server.port + 1}` })).to.equal(403)
     expect(await post(server, { Origin: undefined })).to.equal(403)
     expect(await post(server, { Host: 'evil.example', Origin: 'http://evil.example' })).to.equal(403)
+    expect(await ask(server, 'POST', '/restart?how=kill', { Origin: 'http://evil.example' })).to.equal(403)
     const host = { Host: `evil.example:${server.port}` }
     expect(await ask(server, 'GET', '/stream/jobs.sse', host)).to.equal(403)
     expect(await ask(server, 'GET', '/about.json', host)).to.equal(403)
+    expect(await ask(server, 'GET', '/inspector/', host)).to.equal(403)
     expect(await ask(server, 'GET', '/', {})).to.equal(200)
+    expect(await ask(server, 'GET', '/inspector/', {})).to.equal(200)
     expect(await logLines(page, 'started')).to.deep.equal([])
   })
 })

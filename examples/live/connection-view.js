@@ -18,13 +18,14 @@ export function createConnectionView() {
     const lamp = element('connection')
     lamp.dataset.state = now.state
     lamp.textContent = now.state
+    const isHere = ['open', 'buffered'].includes(now.state) || null
     const rest = (now.retryIn ?? 0) - (performance.now() - since)
     const facts = [
       ['State', `${now.state} (${now.reason})`],
       ['Next attempt', rest > 0 ? `in ${formatSeconds(rest)}` : null],
       ['This tab', ROLES[now.role]],
-      ['Web process', about.pid],
-      ['Its streams', about.streams],
+      ['Web process', isHere && about.pid],
+      ['Its streams', isHere && about.streams],
     ]
     element('connection-facts').replaceChildren(...createFacts(facts))
     element('message').textContent = toSentence(now.message)

@@ -25,6 +25,9 @@ const streams = events.routes({
   retry: '500ms',
 })
 
+// Whoever gets here is on this machine: see onlyUnderOwnName().
+const inspector = events.inspector({ authorize: () => true })
+
 router.post('/jobs', onlyFromThisPage, (ctx) => {
   if (isBusy) ctx.throw(409, 'a job is running already')
   isBusy = true
@@ -42,7 +45,9 @@ router.post('/restart', onlyFromThisPage, (ctx) => {
 router.get('/about.json', async (ctx) => {
   const { root, streams } = await events.stats()
   ctx.set('Cache-Control', 'no-store')
-  ctx.body = { folder: FOLDER, command: shellCommand(root), pid: process.pid, streams: streams.streams }
+  // Those of the inspector stand nowhere in the store.
+  const open = streams.live + streams.behind
+  ctx.body = { folder: FOLDER, command: shellCommand(root), pid: process.pid, streams: open }
 })
 
 const PAGES = {
@@ -68,6 +73,7 @@ app.use(onlyUnderOwnName)
 app.use(secureHeaders)
 app.use(router.routes())
 app.use(streams.routes())
+app.use(inspector.routes())
 app.use(router.allowedMethods())
 
 const server = app.listen(PORT, '127.0.0.1', () => {
