@@ -34,6 +34,7 @@ const FOCUSED = `(() => {
   const title = document.getElementById(element.getAttribute('aria-labelledby')) ?? element.labels?.[0] ?? element
   return title.textContent + ': ' + getComputedStyle(element).outlineStyle
 })()`
+const MOVING = "document.getAnimations().some(({ playState }) => playState === 'running')"
 /** In the page: what is wider than its place, of the page itself and of the tail. */
 const TOO_WIDE = `[document.documentElement, document.querySelector('#rows').parentElement]
   .filter((element) => element.scrollWidth > element.clientWidth).map((element) => element.tagName)`
@@ -294,10 +295,11 @@ describe('the inspector', () => {
       expect((await publisher.ended).code).to.equal(0)
     })
 
-    it('plots how long it took, and counts what woke the reader', async () => {
+    it('plots how long it took in a drawing that moves, and counts what woke the reader', async () => {
       await until(async () => /^(<1 ms|\d+ m?s)$/.test((await text('#p50')) ?? ''), 'a latency')
       expect(await page.locator('#plot path.p50').getAttribute('d')).to.match(/^M[\d.]+ [\d.]+h0/)
       expect(await page.locator('#plot svg[role=img]').getAttribute('aria-label')).to.match(/newest: p50/)
+      await until(() => page.evaluate(MOVING), 'it to move')
       const kinds = await page.locator('#wakes tbody th').allTextContents()
       expect(kinds.map((kind) => kind.split(' ')[0]).sort()).to.deep.equal([
         'local',
@@ -352,7 +354,9 @@ describe('the inspector', () => {
       expect(await rows().count()).to.equal(300)
     })
 
-    it('shows what waits for a client that does not read', async () => {
+    it('shows what waits for a client that does not read, and moves nothing where that is not wanted', async () => {
+      await page.emulateMedia({ reducedMotion: 'reduce' })
+      await page.evaluate('for (const moving of document.getAnimations()) moving.finish()')
       const stalled = await stream(`${site.url}/stream/slow.sse`)
       stalled.pause()
       const large = { key: 'slow', payload: 'x'.repeat(500_000) }
@@ -369,6 +373,7 @@ describe('the inspector', () => {
       expect(cells[4]).to.equal('127.0.0.1')
       expect(await text('#waiting-more')).to.equal('in 1 socket')
       expect(await page.locator('#open tbody tr').first().locator('th').textContent()).to.equal('slow')
+      expect(await page.evaluate(MOVING)).to.equal(false)
       stalled.close()
       await until(async () => (await site.events.stats()).streams.behind === 0, 'its end')
     })
