@@ -39,6 +39,10 @@ describe('the package', () => {
         execFileSync(process.execPath, [join(root, publisher)], { cwd: '/' })
         await until(() => client?.payloads().length === 1, 'the order')
         expect(client.payloads()).to.deep.equal([{ id: 7, total: 12.5 }])
+        const [, script = ''] = /import \{ listen \} from '([^']+)'/.exec(readme) ?? []
+        const served = await fetch(`http://127.0.0.1:${port}${script}`, { headers: { Connection: 'close' } })
+        expect(served.status).to.equal(200)
+        expect(await served.text()).to.match(/export\s*\{[^}]*\blisten\b/)
       } finally {
         child.kill('SIGTERM')
         expect(await ended).to.equal(0)
