@@ -125,6 +125,53 @@ describe('the client', () => {
       )
     })
 
+    it('buffered: held, where a stream is silent and a probe is not, and open again when a probe is not held', async () => {
+      const hello = 'event: hello\ndata: {"keys":"k"}\n\n'
+      const modes: (string | null)[] = []
+      let isClear = false
+      let n = 1
+      await client.begin(
+        (response, _n, { url = '' }) => {
+          const query = new URL(url, client.url).searchParams
+          const mode = query.get('mode')
+          modes.push(`${mode} ${query.get('lastEventId')}`)
+          if (mode === 'probe') {
+            say(response, hello)
+            setTimeout(() => response.end(hello), isClear ? 300 : 0)
+          } else if (mode === 'short') {
+            n += 1
+            if (n > 3) return
+            say(response, `${ready('aaaa-1')}${hello}id: aaaa-${n}\ndata: ${n}\n\n`)
+            response.end()
+          } else if (isClear) say(response, ready('aaaa-3'))
+        },
+        { after: 'aaaa-1' },
+        ['message'],
+      )
+      await client.until('held')
+      await until(() => modes.length === 5, 'the answer that is waited for')
+      isClear = true
+      await client.page.evaluate("dispatchEvent(new Event('online'))")
+      await client.until('ready')
+      expect(modes).to.deep.equal([
+        'null aaaa-1',
+        'probe null',
+        'short aaaa-1',
+        'short aaaa-2',
+        'short aaaa-3',
+        'probe null',
+        'null aaaa-3',
+      ])
+      expect((await client.heard()).map(([, data]) => data)).to.deep.equal([2, 3])
+      expect(await way()).to.deep.equal([
+        'connecting start',
+        'buffered held',
+        'connecting held',
+        'open ready',
+      ])
+      expect((await client.states())[1]?.message).to.equal('a proxy holds the stream back: events come late')
+    })
+
     it('closed: asked, by close(), which is said once, and nothing goes on behind it', async () => {
       await client.begin((response) => say(response, ready('aaaa-1')))
       await client.until('ready')
@@ -443,6 +490,17 @@ describe('the client', () => {
 
       await client.begin(answer(503))
       await client.until('server')
+      await client.page.evaluate('live.close()')
+      expect(await left()).to.deep.equal([0, 0])
+
+      await client.begin((response, _n, { url }) => {
+        if (!url?.includes('probe')) return
+        say(response, 'event: hello\ndata: {}\n\n')
+        if (client.asked.length < 3) response.end('event: hello\ndata: {}\n\n')
+      })
+      await client.until('held')
+      await client.page.evaluate("dispatchEvent(new Event('online'))")
+      await until(() => client.asked.length === 4, 'a probe beside the short answer')
       await client.page.evaluate('live.close()')
       expect(await left()).to.deep.equal([0, 0])
     })

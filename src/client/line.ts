@@ -6,6 +6,7 @@ import { onLife } from './life.js'
 import type { Block } from './parser.js'
 import { bound, delay, RETRY } from './retry.js'
 import type { LineState, Reason } from './states.js'
+import { IMPATIENCE, PATIENCE, PROOF } from './times.js'
 import { isEnd, type Verdict, type Way } from './way.js'
 
 /** What a line is given, and whom it tells. */
@@ -27,12 +28,6 @@ export interface Line {
   /** Ends it, and tells no state. */
   close(): void
 }
-
-/** Milliseconds that prove a connection to be one, even if it brought nothing. */
-const PROOF = 10_000
-/** Heartbeats that may be missing until a line is dead: on a timer, and when the page comes back to life. */
-const PATIENCE = 2.5
-const IMPATIENCE = 1.25
 
 export function openLine(site: LineSite): Line {
   let cursor = site.after

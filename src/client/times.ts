@@ -11,3 +11,10 @@ export const NO_HELLO = 5000
 
 /** What a probe may take. */
 export const PROBE = 3000
+
+/** What proves a connection to be one, even if it brought nothing. */
+export const PROOF = 10_000
+
+/** Heartbeats that may be missing until a line is dead: on a timer, and when the page comes back to life. */
+export const PATIENCE = 2.5
+export const IMPATIENCE = 1.25
