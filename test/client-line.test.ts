@@ -150,6 +150,8 @@ describe('the client', () => {
       )
       await client.until('held')
       await until(() => modes.length === 5, 'the answer that is waited for')
+      await client.page.evaluate("dispatchEvent(new Event('online'))")
+      await until(() => client.asked[5]?.destroyed, 'a probe that is held')
       isClear = true
       await client.page.evaluate("dispatchEvent(new Event('online'))")
       await client.until('ready')
@@ -159,6 +161,7 @@ describe('the client', () => {
         'short aaaa-1',
         'short aaaa-2',
         'short aaaa-3',
+        'probe null',
         'probe null',
         'null aaaa-3',
       ])
