@@ -19,8 +19,29 @@ export interface WebSetup {
 }
 
 /** Starts a web process, and resolves once it listens. */
-export async function startWeb(setup: WebSetup): Promise<Web> {
-  const child = start('web', [JSON.stringify(setup)])
+export function startWeb(setup: WebSetup): Promise<Web> {
+  return watchWeb(start('web', [JSON.stringify(setup)]))
+}
+
+/** A web process that is ready, and takes no port before it is told to. */
+export interface Parked {
+  readonly child: Child
+  listen(): Promise<Web>
+}
+
+/** Starts one, beside the process whose port it is to take. */
+export function parkWeb(setup: WebSetup): Parked {
+  const child = start('web', [JSON.stringify({ ...setup, parked: true })])
+  return {
+    child,
+    listen: () => {
+      child.send('listen')
+      return watchWeb(child)
+    },
+  }
+}
+
+async function watchWeb(child: Child): Promise<Web> {
   child.ended.then(({ code, stderr }) => {
     if (code) console.error(stderr)
   })
