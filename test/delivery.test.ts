@@ -312,7 +312,7 @@ describe('an event on its way from one process to a browser of another', functio
     const losses: [string, () => void][] = [
       ['the main file deleted', () => rmSync(store())],
       ['all three files deleted', () => all.forEach((suffix) => void rmSync(store(suffix)))],
-      ['the folder deleted', () => rmSync(join(root, 'data'), { recursive: true })],
+      ['the folder deleted', () => rmSync(join(root, 'data'), { recursive: true, maxRetries: 3 })],
       ['the main file renamed', () => renameSync(store(), `${store()}.old`)],
       [
         'all three files renamed',
