@@ -156,6 +156,13 @@ describe('tabs that share a stream', () => {
     await site.events.signal('all', 1)
     expect(await dataOf(others, 1)).to.deep.equal([[1], [1]])
     expect(await leader.data()).to.deep.equal([])
+    // A maintenance page in place of the stream is no reason to end what was a stream before.
+    const next = await leaderOf(others)
+    const [last] = others.filter((tab) => tab !== next) as [Tab]
+    site.refusals = [200]
+    await next.page.evaluate('live.close()')
+    await until(async () => (await last.state()).reason === 'not-a-stream', 'the page')
+    expect(await last.state()).to.include({ state: 'waiting', role: 'leader' })
   })
 
   it('are each told once of a reset and of the end, and of what is before them', async () => {
@@ -175,8 +182,10 @@ describe('tabs that share a stream', () => {
     for (const data of await dataOf(tabs, 4)) {
       expect(data).to.deep.equal([1, { reason: 'epoch' }, 2, { reason: 'sold out' }])
     }
-    // Nobody had to ask whether it is over.
+    // Nobody had to ask whether it is over, and nobody waits to lead.
     expect(site.opened).to.equal(opened)
+    const locks = await tabs[0]?.page.evaluate('navigator.locks.query()')
+    expect(locks).to.deep.equal({ held: [], pending: [] })
   })
 
   it('get what each is to begin with, and nothing twice', async () => {
@@ -319,6 +328,14 @@ describe('tabs that share a stream', () => {
     for (const events of heard) expect(events.map(([, data]) => data)).to.deep.equal([1, 2])
     expect(states.map(({ reason }) => reason)).to.deep.equal(['held', 'held'])
     expect(states.map(({ role }) => role).sort()).to.deep.equal(['follower', 'leader'])
+  })
+
+  it('ask a server of another make, which knows no such questions, no more often than without sharing', async () => {
+    const tab = await openTab(context, site.url)
+    await tab.start('/other.sse')
+    await until(async () => (await tab.state()).state === 'waiting', 'the end of the stream')
+    expect(await tab.state()).to.include({ reason: 'cut', role: 'alone' })
+    expect({ asked: site.asked, opened: site.opened }).to.deep.equal({ asked: 1, opened: 1 })
   })
 
   it('have a connection each where there are no locks, or none for this document', async () => {

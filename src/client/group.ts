@@ -7,7 +7,7 @@ export interface Group<Words> {
 }
 
 export interface GroupSite<Words> {
-  /** This tab leads from now on, and is to say so. */
+  /** This tab leads from now on, and is to say so; told again where it took the lead from itself. */
   onLead(): void
   /** It does no more: another tab took the lead, for this one did not answer. */
   onLost(): void
@@ -71,15 +71,10 @@ export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Wo
   }
 
   function take(hold: () => void): void {
-    if (signal.aborted) {
-      hold()
-      return
-    }
-    const leads = letGo !== null
     letGo = hold
-    if (leads) return
     term = Math.max(term + 1, Date.now())
-    site.onLead()
+    if (signal.aborted) hold()
+    else site.onLead()
   }
 
   function lose(): void {

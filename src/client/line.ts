@@ -20,6 +20,8 @@ export interface LineSite extends Way {
   onKeys?(digest: string | null): void
   /** `now` asks for what there is after the cursor, and is over when there is no more: then `onWhole` is called. */
   readonly mode?: 'now'
+  /** Whether there was a stream at this address before: what is none now may be one again. */
+  readonly wasStream?: boolean
   onWhole?(): void
 }
 
@@ -42,9 +44,9 @@ export function openLine(site: LineSite): Line {
   let failures = 0
   let heartbeat = 15_000
   let heardAt = 0
-  let wasStream = false
-  /** What comes is for nobody else: a mailbox deals out in any order. */
-  let isOwn = false
+  let { wasStream } = site
+  /** What comes is for nobody else, until hello says otherwise: a mailbox deals out in any order. */
+  let isOwn = true
   /** Whether the request under way has brought anything. */
   let hasNews = false
   let watch: StreamWatch | undefined
@@ -120,7 +122,7 @@ export function openLine(site: LineSite): Line {
       if (id && !cursor) move({ id, event: '' })
     } else if (event === 'reset' || isEnd(block) || isOwn || !id || !isPast(id, cursor)) {
       failures = 0
-      hasNews ||= id !== undefined
+      hasNews ||= !isOwn && id !== undefined
       move(block)
     }
   }

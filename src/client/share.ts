@@ -36,7 +36,8 @@ const LONGEST = 10_000
 export function openSharedLine(site: LineSite): Line {
   if (!canShare()) return openLine(site)
   let cursor = site.after
-  let keys: string | null = null
+  /** Undefined until the server has told. */
+  let keys: string | null | undefined
   let group: Group<Words> | null = null
   /** The one for all while this tab leads, or its own; else what asks for that which was missed, or null. */
   let line: Line | null = null
@@ -47,7 +48,7 @@ export function openSharedLine(site: LineSite): Line {
   /** The server says first who this tab is, and gives it what is its own to get: a replay, a reset, a refusal. */
   function join(): void {
     catchUp(() => {
-      if (keys === null) return lead('alone')
+      if (keys == null) return lead('alone')
       const { url, settings } = site
       const name = ['file-signal', url, settings.identity, settings.credentials, keys]
       group = joinGroup(JSON.stringify(name), { onLead: () => lead('leader'), onLost, onWords, about })
@@ -65,6 +66,7 @@ export function openSharedLine(site: LineSite): Line {
     line = openLine({
       ...site,
       after: cursor,
+      wasStream: true,
       onKeys,
       onBlock: (block, prev) => {
         // First the others: a handler of this page may take its time.
@@ -88,11 +90,11 @@ export function openSharedLine(site: LineSite): Line {
   }
 
   function onWords(words: Words): void {
-    if ('block' in words) take(words)
-    else hear(words)
-  }
-
-  function hear({ here, state }: Standing): void {
+    if ('block' in words) {
+      take(words)
+      return
+    }
+    const { here, state } = words
     if (JSON.stringify(state) !== JSON.stringify(lines)) {
       lines = state
       tell()
@@ -132,6 +134,7 @@ export function openSharedLine(site: LineSite): Line {
       ...site,
       after: cursor,
       mode: 'now',
+      wasStream: keys !== undefined,
       onKeys,
       onBlock: deliver,
       onState: (state) => {

@@ -116,6 +116,9 @@ function openStore(): Store {
       yield* [1, 2, 3]
     }),
     '/mail.sse': events.handler(userOf, { deliver: 'once' }),
+    '/other.sse': async (_: IncomingMessage, response: ServerResponse) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' }).end('id: a\ndata: 1\n\n')
+    },
   }
   return { events, handlers }
 }
