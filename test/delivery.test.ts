@@ -51,8 +51,8 @@ describe('an event on its way from one process to a browser of another', functio
     return client
   }
 
-  function instance(): FileSignal {
-    const created = createFileSignal({ root })
+  function instance(own = root): FileSignal {
+    const created = createFileSignal({ root: own })
     instances.push(created)
     return created
   }
@@ -90,21 +90,27 @@ describe('an event on its way from one process to a browser of another', functio
   })
 
   it('arrives within 250 ms in each of 200 pairs, 1 to 80 ms apart, with no third to wake it', async () => {
-    const { url } = await web()
-    const client = await connect(url)
-    const events = instance()
     const delays: number[] = []
-    for (let i = 0; i < 200; i += 1) {
-      const at: number[] = []
-      for (const half of [0, 1]) {
-        if (half === 1) await pause(1 + (i * 79) / 199)
-        at.push(performance.now())
-        await events.signal('a', { i: i * 2 + half, at: 0 })
+    /** Every second pair, in a project of its own: pairs must not wake each other. */
+    async function lane(first: number): Promise<void> {
+      const own = freshFolder()
+      const events = instance(own)
+      const { url } = await web({ options: { root: own } })
+      const client = await connect(url)
+      const numbers: number[] = []
+      for (let i = first; i < 200; i += 2) {
+        await events.signal('a', { i: i * 2, at: 0 })
+        await pause(1 + (i * 79) / 199)
+        const at = performance.now()
+        await events.signal('a', { i: i * 2 + 1, at: 0 })
+        numbers.push(i * 2, i * 2 + 1)
+        await until(() => client.payloads().length >= numbers.length, `pair ${i}`)
+        delays.push(performance.now() - at)
       }
-      await until(() => client.payloads().length >= i * 2 + 2, `pair ${i}`)
-      delays.push(performance.now() - (at[1] as number))
+      expect(client.payloads().map((payload) => (payload as Numbered).i)).to.deep.equal(numbers)
     }
-    expect(client.payloads().map((payload) => (payload as Numbered).i)).to.deep.equal(upTo(400))
+    await Promise.all(upTo(2).map(lane))
+    expect(delays).to.have.length(200)
     expect(Math.max(...delays)).to.be.below(250)
   })
 

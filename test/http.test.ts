@@ -12,10 +12,12 @@ import { createHandler } from '../dist/http/node.js'
 import type { NewRow } from '../dist/payload/engine.js'
 import { type Connection, createConnection } from '../dist/stream/connection.js'
 import { createRig, memoryStore, type Rig } from './support/rig.js'
+import { sideBySide } from './support/side-by-side.js'
 import { type Client, type ConnectOptions, connect, createReader, stream } from './support/sse.js'
 import { until } from './support/wait.js'
 
 describe('handler', () => {
+  const aside = sideBySide<Rig>(withRig, 2)
   let rig: Rig
   let clients: Client[]
 
@@ -505,19 +507,20 @@ describe('handler', () => {
       expect(ids).to.deep.equal([...ids].sort((a, b) => a - b))
     })
 
-    it('is cut 5 s after the end of its stream', async () => {
-      const slow = await open(await rig.handle('a'))
-      await until(() => sinks().live === 1, 'live')
+    aside('is cut 5 s after the end of its stream', async (own) => {
+      const slow = await stream(await own.handle('a'))
+      await until(() => own.streams.stats().live === 1, 'live')
       slow.pause()
       for (let i = 0; i < 400; i += 1) {
-        await rig.append(big(i))
-        rig.streams.wake('local')
+        await own.append(big(i))
+        own.streams.wake('local')
         if (i % 4 === 0) await sleep(1)
       }
-      await until(() => sinks().behind === 1, 'behind')
+      await until(() => own.streams.stats().behind === 1, 'behind')
       const began = performance.now()
-      await rig.streams.close()
+      await own.streams.close()
       expect(performance.now() - began).to.be.within(4900, 7500)
+      slow.close()
     })
 
     it('is cut when it has taken nothing for 60 s, and not while it takes something', async () => {
@@ -612,8 +615,9 @@ describe('handler', () => {
       expect(rig.reports).to.deep.equal([])
     })
 
-    it('that had pipelined its requests, leaves nothing, and close() resolves', async () => {
-      const { port } = new URL(await rig.handle('a', { replay: 'all' }))
+    aside('that had pipelined its requests, leaves nothing, and close() resolves', async (own) => {
+      const { port } = new URL(await own.handle('a', { replay: 'all' }))
+      const sinks = () => own.streams.stats()
       const socket = net.connect(Number(port), '127.0.0.1')
       let received = ''
       socket.setEncoding('latin1').on('data', (text: string) => {
@@ -846,3 +850,12 @@ describe('handler', () => {
     })
   })
 })
+
+async function withRig(test: (rig: Rig) => Promise<void>): Promise<void> {
+  const rig = createRig()
+  try {
+    await test(rig)
+  } finally {
+    await rig.close()
+  }
+}

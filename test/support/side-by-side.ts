@@ -19,18 +19,22 @@ export type SideBySide<Site> = (
  * Call it at the top of the suite. What they leave open fails the suite.
  */
 export function sideBySide<Site>(run: Run<Site>, atATime: number): SideBySide<Site> {
-  const tests: (() => Promise<void>)[] = []
+  const tests: (() => Promise<boolean>)[] = []
 
   before(async function () {
     this.timeout(180_000)
     await turn()
     const known = alive()
     const waiting = [...tests]
+    let allPassed = true
     const work = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) await next()
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        if (!(await next())) allPassed = false
+      }
     }
     await Promise.all(Array.from({ length: atATime }, work))
-    const left = await leftSince(known)
+    // One that failed had no chance to clean up.
+    const left = allPassed ? await leftSince(known) : []
     if (left.length > 0) throw new Error(`tests side by side left something open: ${left.join(', ')}`)
   })
 
@@ -40,8 +44,9 @@ export function sideBySide<Site>(run: Run<Site>, atATime: number): SideBySide<Si
       run(test).then(
         () => {
           passed = true
+          return true
         },
-        () => {},
+        () => false,
       ),
     )
     it(title, async function () {
