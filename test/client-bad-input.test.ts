@@ -4,9 +4,18 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Browser, Page } from 'playwright-core'
 import { type Hostile, serveHttp, serveRaw } from './setup/hostile.js'
-import { begin, loadPage, type Story, type StoryState, storyOf, withPage } from './setup/listener.js'
+import {
+  begin,
+  loadPage,
+  type Story,
+  type StoryState,
+  stateNames,
+  storyOf,
+  withPage,
+} from './setup/listener.js'
 import { startBrowser } from './setup/live.js'
 import { needProgram } from './setup/program.js'
+import { until } from './support/wait.js'
 
 const STREAM = { 'Content-Type': 'text/event-stream', 'Access-Control-Allow-Origin': '*' }
 const PIECE = 'x'.repeat(64 * 1024)
@@ -213,8 +222,10 @@ describe('the client, given what is no stream', function () {
     }
     for (const wrong of WRONG) await begin(page, wrong.name, wrong.url, wrong.options)
     await watchHeap(performance.now() + WATCH)
-    for (const { name } of BAD) {
+    for (const { name, state } of BAD) {
       const where = name.startsWith('an endless') ? greedy : page
+      const isTold = async () => stateNames(await storyOf(where, name)).includes(state)
+      await until(isTold, state).catch(() => {})
       stories.set(name, await storyOf(where, name))
     }
     for (const { name } of WRONG) stories.set(name, await storyOf(page, name))
