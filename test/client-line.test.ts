@@ -299,6 +299,7 @@ describe('the client', () => {
         [{}, null],
       ] as const) {
         await client.begin(script, options)
+        await until(() => client.page.evaluate("live.state.state === 'open'"), 'the stream')
         await until(() => client.page.evaluate("live.lastEventId === 'aaaa-7'"), 'the event')
         expect(client.queries()[0]?.get('lastEventId')).to.equal(cursor)
         await client.page.reload()

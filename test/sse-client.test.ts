@@ -169,7 +169,7 @@ describe('the browser file that init copies', () => {
   it('never gives up while a server is away', async () => {
     await open('/orders.sse')
     answer(503)
-    await passUntil(() => asked.length > 12, 'a long outage')
+    await passUntil(() => asked.length > 7, 'a long outage')
     status = 200
     await passUntil(async () => (await kinds()).at(-1) === 'open', 'the stream')
     expect(await kinds()).not.to.include('closed')
