@@ -50,7 +50,8 @@ describe('the browser file that init copies', () => {
       if (request.url === '/') return response.setHeader('Content-Type', 'text/html').end(PAGE)
       if (request.url?.startsWith('/js/'))
         return response.setHeader('Content-Type', 'text/javascript').end(script)
-      asked.push(request)
+      // Under a clock that jumps, an answer may look late to the client.
+      if (!request.url?.includes('mode=probe')) asked.push(request)
       return status === 200 ? void stream(request, response) : response.writeHead(status).end()
     })
     address = `http://127.0.0.1:${await listen(server)}`
