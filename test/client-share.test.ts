@@ -4,7 +4,7 @@ import type { Browser, BrowserContext, CDPSession } from 'playwright-core'
 import { serveBuffering } from './setup/hostile.js'
 import { startBrowser } from './setup/live.js'
 import { needProgram } from './setup/program.js'
-import { openRawTab } from './setup/raw-tab.js'
+import { openRawTab, type RawTab } from './setup/raw-tab.js'
 import {
   type Heard,
   leaderOf,
@@ -272,13 +272,9 @@ describe('tabs that share a stream', () => {
 
   it('are led by another while a leader is frozen, and it gets what it missed', async () => {
     const frozen = await openRawTab(browser, site.url)
-    await until(() => frozen.evaluate('!!window.start'), 'the page')
-    await frozen.evaluate(`void start('/stream.sse', { share: true }) || 1`)
-    await until(() => frozen.evaluate(`live.state.role === 'leader'`), 'the leader')
+    await startRaw(frozen, 'leader')
     const front = await openRawTab(browser, site.url)
-    await until(() => front.evaluate('!!window.start'), 'the page in front')
-    await front.evaluate(`void start('/stream.sse', { share: true }) || 1`)
-    await until(() => front.evaluate(`live.state.state === 'open'`), 'the follower')
+    await startRaw(front, 'follower')
     await frozen.setFrozen(true)
     const began = Date.now()
     await site.events.signal('all', 1)
@@ -298,6 +294,24 @@ describe('tabs that share a stream', () => {
     expect(await frozen.evaluate('live.state.role')).to.equal('follower')
     expect(site.lines.size).to.equal(1)
     await frozen.close()
+    await front.close()
+  })
+
+  it('are led by the one that is looked at where the leader is hidden and waits', async () => {
+    const hidden = await openRawTab(browser, site.url)
+    await startRaw(hidden, 'leader')
+    const front = await openRawTab(browser, site.url)
+    await startRaw(front, 'follower')
+    site.refusals = [503]
+    site.cut()
+    await until(
+      () => front.evaluate(`live.state.role === 'leader' && live.state.state === 'open'`),
+      'the lead',
+    )
+    await until(() => hidden.evaluate(`live.state.role === 'follower'`), 'the hidden tab to follow')
+    await site.events.signal('all', 1)
+    for (const tab of [hidden, front]) await until(() => tab.evaluate('heard.length === 1'), 'the event')
+    await hidden.close()
     await front.close()
   })
 
@@ -352,6 +366,15 @@ describe('tabs that share a stream', () => {
     const roles = (await Promise.all(tabs.map((tab) => tab.state()))).map(({ role }) => role)
     expect(roles).to.deep.equal(['alone', 'alone', 'leader', 'leader'])
   })
+
+  async function startRaw(tab: RawTab, role: string): Promise<void> {
+    await until(() => tab.evaluate('!!window.start'), 'the page')
+    await tab.evaluate(`void start('/stream.sse', { share: true }) || 1`)
+    await until(
+      () => tab.evaluate(`live.state.role === '${role}' && live.state.state === 'open'`),
+      `the ${role}`,
+    )
+  }
 
   /** Two tabs of somebody who logs in first; who was logged in before is not any more. */
   async function openTabsOf(user: string): Promise<Tab[]> {

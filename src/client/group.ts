@@ -2,6 +2,8 @@
 export interface Group<Words> {
   /** Tells the others, as their leader. */
   say(words: Words): void
+  /** Takes the lead from the tab that has it. */
+  queue(steal: true): void
   /** Lets go of the lead and of the place in the queue; another tab leads at once. Idempotent. */
   leave(): void
 }
@@ -49,15 +51,15 @@ export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Wo
   let term = 0
   let silence = 0
 
-  async function queue(options: LockOptions): Promise<void> {
+  async function queue(steal?: boolean): Promise<void> {
     let hold: (() => void) | null = null
     const lead = () =>
       new Promise<void>((resolve) => {
         hold = resolve
-        take(resolve)
+        begin(resolve)
       })
     try {
-      await navigator.locks.request(name, options, lead)
+      await navigator.locks.request(name, steal ? { steal } : { signal }, lead)
     } catch (error) {
       // A document that may not have locks shares with nobody, and leads itself.
       if ((error as Error).name !== 'AbortError') {
@@ -67,10 +69,10 @@ export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Wo
     }
     if (signal.aborted) return
     if (hold && hold === letGo) lose()
-    if (!options.steal) queue(options)
+    if (!steal) queue()
   }
 
-  function take(hold: () => void): void {
+  function begin(hold: () => void): void {
     letGo = hold
     term = Math.max(term + 1, Date.now())
     if (signal.aborted) hold()
@@ -88,7 +90,7 @@ export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Wo
     silence += 1
     if (silence > QUIET + PINGS) {
       silence = 0
-      queue({ steal: true })
+      queue(true)
     } else if (silence > QUIET) channel.postMessage(null)
   }
 
@@ -109,10 +111,11 @@ export function joinGroup<Words>(name: string, site: GroupSite<Words>): Group<Wo
   }
   const timer = setInterval(look, LOOK + Math.random() * JITTER)
   channel.postMessage(null)
-  queue({ signal })
+  queue()
 
   return {
     say,
+    queue,
     leave: () => {
       clearInterval(timer)
       leaving.abort()

@@ -11,8 +11,11 @@ type Words = Passed | Standing
 
 /** Where it stands, and how its line does. */
 interface Standing {
+  readonly block?: never
   readonly here: string
   readonly state: LineState
+  /** Browsers slow down the timers of a tab that nobody looks at: it comes back late. */
+  readonly hidden: boolean
 }
 
 /** A block that it got, with its cursor before. */
@@ -50,13 +53,13 @@ export function openSharedLine(site: LineSite): Line {
     catchUp(() => {
       if (keys == null) return lead('alone')
       const { url, settings } = site
-      const name = ['file-signal', url, settings.identity, settings.credentials, keys]
+      const name = [url, settings.identity, settings.credentials, keys]
       group = joinGroup(JSON.stringify(name), { onLead: () => lead('leader'), onLost, onWords, about })
     })
   }
 
   function about(): Words {
-    return { here: cursor, state: lines }
+    return { here: cursor, state: lines, hidden: document.hidden }
   }
 
   function lead(as: 'alone' | 'leader'): void {
@@ -90,11 +93,12 @@ export function openSharedLine(site: LineSite): Line {
   }
 
   function onWords(words: Words): void {
-    if ('block' in words) {
+    if (words.block) {
       take(words)
       return
     }
-    const { here, state } = words
+    const { here, state, hidden } = words
+    if (hidden && !document.hidden && state.state === 'waiting') group?.queue(true)
     if (JSON.stringify(state) !== JSON.stringify(lines)) {
       lines = state
       tell()
@@ -179,11 +183,10 @@ export function openSharedLine(site: LineSite): Line {
 
   function leave(): void {
     line?.close()
-    line = null
+    group?.leave()
+    line = group = null
     role = 'follower'
     waiting = []
-    group?.leave()
-    group = null
   }
 
   /** A page that is put away holds no lock: it would not be kept, or lead and be asleep. */
