@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createFileSignal, type FileSignal, memory, memorySignal } from 'file-signal'
 import type { BrowserContext, CDPSession, Page } from 'playwright-core'
@@ -192,7 +193,7 @@ export function leaderOf(tabs: readonly Tab[]): Promise<Tab> {
   return until(() => Promise.any(tabs.map(isLeading)), 'a leader')
 }
 
-/** The process that runs a tab: the one that is busy while the tab is, clearly more than any other. */
+/** The process that runs a tab: the one that is busy while the tab is, and without which the tab does not answer. */
 export async function rendererOf(tab: Tab, browser: CDPSession): Promise<number> {
   const before = await cpuTimes(browser)
   return until(async () => {
@@ -200,8 +201,17 @@ export async function rendererOf(tab: Tab, browser: CDPSession): Promise<number>
     const times = [...(await cpuTimes(browser))]
     const spent = times.map(([pid, time]) => ({ pid, time: time - (before.get(pid) ?? time) }))
     const [most, next] = spent.sort((a, b) => b.time - a.time)
-    return most && most.time > 0.08 && most.time > 3 * (next?.time ?? 0) && most.pid
+    return most && most.time > 3 * (next?.time ?? 0) && (await isSilentWithout(most.pid, tab)) && most.pid
   }, 'the process of a tab')
+}
+
+async function isSilentWithout(pid: number, tab: Tab): Promise<boolean> {
+  process.kill(pid, 'SIGSTOP')
+  try {
+    return (await Promise.race([tab.page.evaluate('false'), sleep(200, true)])) as boolean
+  } finally {
+    process.kill(pid, 'SIGCONT')
+  }
 }
 
 /** Seconds that each renderer has worked. */
