@@ -1,7 +1,6 @@
-import { performance } from 'node:perf_hooks'
 import { FileSignalError } from './errors.js'
 import { type Cursor, formatId } from './event.js'
-import { createHealth, type Health } from './health.js'
+import { createHealth } from './health.js'
 import type { HydrateMode } from './hook-options.js'
 import { clientOf } from './http/client-address.js'
 import type { Keys } from './http/keys.js'
@@ -21,7 +20,7 @@ import { createMetrics, type MetricsOptions } from './metrics/router.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
 import { createPaths, restartFile } from './paths.js'
-import type { PayloadEngine, PayloadStats, PruneResult } from './payload/engine.js'
+import type { PayloadEngine, PruneResult } from './payload/engine.js'
 import { sqlite } from './payload/sqlite/store.js'
 import {
   createPublisher,
@@ -35,12 +34,10 @@ import type { SignalEngine } from './signal/engine.js'
 import { fileSignal } from './signal/file.js'
 import { memorySignal } from './signal/memory.js'
 import type { SourceOptions } from './source-options.js'
-import type { Histogram } from './stream/figures/latency.js'
-import type { StreamStats } from './stream/stats.js'
+import { createStats, type FileSignalStats } from './stats.js'
 import { createStreams } from './stream/streams.js'
 import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
 import { createTransactions, type Settled } from './transaction.js'
-import { packageVersion } from './version.js'
 import { endLost } from './writer/lost.js'
 import { createWriters, type EventWriter, type WriterOptions } from './writer/writer.js'
 
@@ -128,26 +125,6 @@ export interface FileSignal extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** What `stats()` tells. Compare `root` in two processes that do not hear each other. */
-export interface FileSignalStats {
-  readonly root: { readonly path: string; readonly rule: string } | null
-  readonly process: ProcessStats
-  readonly store: PayloadStats & { readonly health: Health }
-  readonly signal: { readonly engine: string; readonly file: string | null; readonly health: Health }
-  readonly streams: StreamStats
-  /** From the moment an event was stored to the one when it had been handed to the live streams here. */
-  readonly latency: Histogram
-}
-
-/** Which process tells. */
-export interface ProcessStats {
-  readonly pid: number
-  /** When the process began, in milliseconds since 1970. */
-  readonly startedAt: number
-  /** Of file-signal. */
-  readonly version: string
-}
-
 /**
  * Creates an instance. Does no I/O: files are made, found and opened at first use.
  *
@@ -230,25 +207,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     return formatId(epoch, n)
   }
 
+  const statsOf = createStats({ settings, paths, payload, signal, streams, health })
   const stats = async () => statsOf(await open(payload).stats())
-
-  /** Lists at most `most` streams and keys. */
-  function statsOf(store: PayloadStats, most?: number): FileSignalStats {
-    const { name } = signal()
-    const usesFiles = settings.payload === null || (settings.signal === null && payload().shared)
-    return {
-      root: usesFiles ? paths.root() : null,
-      process: {
-        pid: process.pid,
-        startedAt: Math.round(performance.timeOrigin),
-        version: packageVersion(),
-      },
-      store: { ...store, health: health.store() },
-      signal: { engine: name, file: name === 'file' ? paths.signalFile() : null, health: health.signal() },
-      streams: { ...streams.stats(), ...streams.figures.list(most) },
-      latency: streams.figures.latency(),
-    }
-  }
 
   async function prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult> {
     const { ended } = await endLost(open(payload))

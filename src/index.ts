@@ -10,8 +10,6 @@ export type { Event } from './event.js'
 export {
   createFileSignal,
   type FileSignal,
-  type FileSignalStats,
-  type ProcessStats,
   signal,
 } from './file-signal.js'
 export { FOLDER_GUARDS } from './folders.js'
@@ -60,6 +58,7 @@ export type { SignalEngine, SignalFactory, SignalListener, SignalSite, WakeKind 
 export { fileSignal } from './signal/file.js'
 export { memorySignal } from './signal/memory.js'
 export type { SourceOptions } from './source-options.js'
+export type { FileSignalStats, ProcessStats } from './stats.js'
 export type { Histogram } from './stream/figures/latency.js'
 export type { ListenedKey, OpenStream, StreamKind, StreamState } from './stream/figures/listing.js'
 export type { Source, SourceCall, SourceFunction } from './stream/source/source.js'
