@@ -339,6 +339,33 @@ describe('tabs that share a stream', () => {
     expect(site.asked).to.be.within(asked + 2, asked + 100)
   })
 
+  it('ask no more than once where nothing of theirs lies between them and their leader', async () => {
+    const after = await site.events.cursor()
+    await site.events.signal('of others', 0)
+    const [leader] = (await openTabs(context, site, 1)) as [Tab]
+    const behind = await Promise.all([1, 2].map(() => openTab(context, site.url)))
+    await Promise.all(behind.map((tab) => tab.start('/stream.sse', { after })))
+    await until(() => shares([leader, ...behind]), 'three tabs that share')
+    // The leader is asked for its place three times meanwhile.
+    await sleep(1000)
+    expect(site.asked).to.be.at.most(5)
+    await site.events.signal('all', 1)
+    expect(await dataOf([leader, ...behind], 1)).to.deep.equal([[1], [1], [1]])
+    expect(site.asked).to.be.at.most(5)
+    // Nor do they while a leader that waits stands in a store that is no more.
+    await leader.page.route('**/stream.sse*', (route) =>
+      route.fulfill({ status: 503, headers: { 'Retry-After': '60' } }),
+    )
+    site.cut()
+    await until(() => shares([leader], 'waiting'), 'the leader to wait')
+    await site.replaceStore()
+    const late = await openTab(context, site.url)
+    await late.start('/stream.sse')
+    await until(async () => (await late.state()).state === 'waiting', 'one that follows it')
+    await sleep(1000)
+    expect(site.asked).to.be.at.most(7)
+  })
+
   it('get what their leader gets through a proxy that holds streams back, and say so', async () => {
     const { heard, states } = await held
     for (const events of heard) expect(events.map(([, data]) => data)).to.deep.equal([1, 2])

@@ -47,6 +47,8 @@ export function openSharedLine(site: LineSite): Line {
   let role: LiveState['role'] = 'follower'
   let lines: LineState = { state: 'connecting', reason: 'start' }
   let waiting: Passed[] = []
+  /** Where its leader stood when the server was asked last: nothing is missing up to there. */
+  let settled = ''
 
   /** The server says first who this tab is, and gives it what is its own to get: a replay, a reset, a refusal. */
   function join(): void {
@@ -63,8 +65,7 @@ export function openSharedLine(site: LineSite): Line {
   }
 
   function lead(as: 'alone' | 'leader'): void {
-    line?.close()
-    waiting = []
+    drop()
     role = as
     line = openLine({
       ...site,
@@ -86,9 +87,7 @@ export function openSharedLine(site: LineSite): Line {
   }
 
   function onLost(): void {
-    line?.close()
-    line = null
-    role = 'follower'
+    drop()
     tell()
   }
 
@@ -103,7 +102,12 @@ export function openSharedLine(site: LineSite): Line {
       lines = state
       tell()
     }
-    if (here && !isPast(here, cursor)) catchUp(follow)
+    if (here !== settled && !isPast(here, cursor)) {
+      catchUp(() => {
+        settled = here
+        follow()
+      })
+    }
   }
 
   function take(passed: Passed): void {
@@ -119,7 +123,7 @@ export function openSharedLine(site: LineSite): Line {
     if (event === 'reset') catchUp(follow)
     else if (!id) deliver(block)
     else if (isPast(id, cursor) && !(isEnd(block) && id === cursor)) return
-    else if (passed.asked || prev === cursor || isPast(prev, cursor)) deliver(block)
+    else if (passed.asked || prev === cursor || prev === settled || isPast(prev, cursor)) deliver(block)
     else {
       waiting.push({ ...passed, asked: true })
       catchUp(follow)
@@ -181,12 +185,18 @@ export function openSharedLine(site: LineSite): Line {
     site.onState(last)
   }
 
-  function leave(): void {
+  /** What it asks itself, and what waits for that. */
+  function drop(): void {
     line?.close()
-    group?.leave()
-    line = group = null
+    line = null
     role = 'follower'
     waiting = []
+  }
+
+  function leave(): void {
+    drop()
+    group?.leave()
+    group = null
   }
 
   /** A page that is put away holds no lock: it would not be kept, or lead and be asleep. */
