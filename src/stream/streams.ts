@@ -185,7 +185,12 @@ export function createStreams(site: StreamsSite): Streams {
     const hello = request.hello ? helloOf(own ? null : request.keys) : ''
     connection.open(start.cursor, hello)
     if (!connection.isOpen()) return
-    if (hello && request.mode === 'stream') greeted.set(connection, sayAgain(connection, hello))
+    if (hello && request.mode === 'stream') {
+      greeted.set(
+        connection,
+        sayAgain(connection, hello, () => greeted.delete(connection)),
+      )
+    }
     if (start.reset) connection.reset(start.reset, start.cursor)
     if (start.over) connection.done(start.over.at, lastBatch(start.over, shapeOf(request)))
     if (!connection.isOpen()) return
