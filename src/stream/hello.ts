@@ -28,7 +28,7 @@ function digestOf(keys: readonly string[]): string {
  * Says `hello` once more, HELLO_GAP later, and then calls `onSaid`. The function that it returns takes that back; it must
  * be called when the connection is over.
  */
-export function sayAgain(connection: Connection, hello: string, onSaid: () => void): () => void {
+export function sayAgain(connection: Connection, hello: string, onSaid: () => void = () => {}): () => void {
   const timer = setTimeout(() => {
     connection.send(hello)
     onSaid()
