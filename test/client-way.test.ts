@@ -1,7 +1,10 @@
+import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createFileSignal, type FileSignal } from 'file-signal'
+import type { LiveState } from 'file-signal/client'
 import type { Browser, Page } from 'playwright-core'
+import { openClientPage, ready, say } from './setup/client-page.js'
 import { type Hostile, serveBuffering, serveHttp } from './setup/hostile.js'
 import {
   begin,
@@ -150,6 +153,9 @@ describe('the client, whatever lies between it and the app', function () {
   const stories = new Map<Way, Story>()
   /** Requests for the stream, by the number of the way. */
   const asked: string[][] = WAYS.map(() => [])
+  /** Streams that a server was asked for which is slow to begin, and what was said of one that never does. */
+  let streams = 0
+  let silence: LiveState[] = []
   let published = 0
   const countFor = (way: Way) => (way.isQuiet ? QUIET : published)
 
@@ -178,6 +184,35 @@ describe('the client, whatever lies between it and the app', function () {
     }
   }
 
+  async function meetSlow(): Promise<void> {
+    const held: ServerResponse[] = []
+    let probed = 0
+    const client = await openClientPage(browser)
+    await client.begin((response, _n, { url }) => {
+      if (!url?.includes('mode=probe')) return void held.push(response)
+      say(response, 'event: hello\ndata: {}\n\n')
+      setTimeout(() => response.end('event: hello\ndata: {}\n\n', () => probed++), 300)
+    })
+    await until(() => probed === 2, 'a probe beside each of two streams', 15_000)
+    await client.page.evaluate("fetch('/').then(() => 0)")
+    say(held.at(-1) as ServerResponse, ready('aaaa-1'))
+    await client.until('ready')
+    streams = held.length
+    await client.close()
+  }
+
+  async function meetSilent(): Promise<void> {
+    const client = await openClientPage(browser)
+    await client.begin((response, n) => {
+      if (n > 1) return response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
+      say(response, ready('aaaa-1', 400))
+      response.end()
+    })
+    await until(async () => (await client.states()).length >= 6, 'a pause', 15_000).catch(() => {})
+    silence = await client.states()
+    await client.close()
+  }
+
   before(async function () {
     browser = await startBrowser(needProgram(this, 'chromium', 'chromium'))
     events = createFileSignal({ root: freshFolder(), heartbeat: HEARTBEAT, retry: [100, 300] })
@@ -191,7 +226,7 @@ describe('the client, whatever lies between it and the app', function () {
       }),
     )
     const pages = await Promise.all(WAYS.map(walk))
-    await Promise.all([publish(), ...happenings])
+    await Promise.all([publish(), ...happenings, meetSlow(), meetSilent()])
     for (const [number, page] of pages.entries()) {
       const way = WAYS[number] as Way
       const story = () => storyOf(page, 'live')
@@ -242,4 +277,21 @@ describe('the client, whatever lies between it and the app', function () {
       expect(asked[number]).to.have.lengthOf.within(1, most)
     })
   }
+
+  it('asks a server once more that is slow to begin a stream, though it answers probes, and then waits for it', () => {
+    expect(streams).to.equal(2)
+  })
+
+  it('says waiting: silent, and pauses, where not a byte has come twice in a row', () => {
+    expect(silence.slice(0, 6).map(({ state, reason }) => `${state}: ${reason}`)).to.deep.equal([
+      'connecting: start',
+      'open: ready',
+      'waiting: cut',
+      'connecting: cut',
+      'connecting: silent',
+      'waiting: silent',
+    ])
+    expect(silence[5]).to.include({ message: 'the stream is silent' })
+    expect(silence[5]?.retryIn).to.be.within(20, 60)
+  })
 })

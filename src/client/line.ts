@@ -49,6 +49,8 @@ export function openLine(site: LineSite): Line {
   let isOwn = true
   /** Whether the request under way has brought anything. */
   let hasNews = false
+  /** Requests in a row that were silent from their beginning. */
+  let mutes = 0
   let watch: StreamWatch | undefined
   /** Ends the request under way, for a reason that is not the answer's. */
   let interrupt = (_reason?: Reason) => {}
@@ -71,7 +73,9 @@ export function openLine(site: LineSite): Line {
         close()
         return say(verdict)
       }
-      if (reason !== 'silent' && reason !== 'held') await pause(verdict)
+      if (reason !== 'silent') mutes = 0
+      else if (mutes < 2) continue
+      if (reason !== 'held') await pause(verdict)
     }
   }
 
@@ -80,6 +84,7 @@ export function openLine(site: LineSite): Line {
     const control = new AbortController()
     let ending: Verdict | undefined
     hasNews = false
+    mutes++
     interrupt = (reason = 'asked') => {
       ending ??= { state: 'waiting', reason }
       control.abort()
@@ -92,6 +97,7 @@ export function openLine(site: LineSite): Line {
     const verdict = await ask(site, mode, cursor, control.signal, {
       onBytes: () => {
         heardAt = Date.now()
+        mutes = 0
         watch?.onBytes()
       },
       onRetry: (wanted) => {
@@ -102,7 +108,7 @@ export function openLine(site: LineSite): Line {
     watch?.close()
     clearInterval(watchdog)
     control.abort()
-    if (Date.now() - startedAt > PROOF) failures = 0
+    if (!mutes && Date.now() - startedAt > PROOF) failures = 0
     return ending ?? verdict
   }
 
@@ -141,6 +147,8 @@ export function openLine(site: LineSite): Line {
 
   /** From streaming to short answers, or back; or from one stream to the next. */
   function hold(held: boolean): void {
+    // A new connection heals one that died while it was idle; what is silent on two in a row is slow.
+    if (!held && !isHeld && mutes > 1) return
     reason = held || isHeld ? 'held' : 'silent'
     isHeld = held
     seeker[held ? 'start' : 'stop']()
