@@ -253,7 +253,7 @@ describe('the client', () => {
 
     it('after its own cursor, which ready gives, id-only blocks move, and a reset moves back', async () => {
       const answers = [
-        `${ready('aaaa-5')}event: hello\ndata: {"keys":"k"}\n\nid: aaaa-6\n\n`,
+        `${ready('aaaa-5')}event: hello\ndata: {"keys":null}\n\nid: aaaa-6\n\n`,
         ready('aaaa-8'),
         `${ready('aaaa-9')}event: reset\nid: aaaa-2\ndata: {"reason":"ahead"}\n\n`,
         `${ready('aaaa-2')}id: aaaa-3\ndata: 3\n\nid: aaaa-2\ndata: "again"\n\nid: aaaa-4\ndata: 4\n\n`,
@@ -281,7 +281,7 @@ describe('the client', () => {
     })
 
     it('to mail that is older than what it got, and drops none', async () => {
-      const hello = 'event: hello\ndata: {"keys":null}\n\n'
+      const hello = 'event: hello\ndata: {"keys":null,"once":true}\n\n'
       await client.begin(
         (response) =>
           say(response, `${ready('aaaa-9')}${hello}id: aaaa-3\ndata: 3\n\nid: aaaa-2\ndata: 2\n\n`),

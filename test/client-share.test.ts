@@ -138,6 +138,38 @@ describe('tabs that share a stream', () => {
     expect(roles.sort()).to.deep.equal(['follower', 'leader'])
   })
 
+  it('are not fed with what a hook makes for another client, unless the page says who it is for', async () => {
+    const tabs: { user: string; tab: Tab }[] = []
+    for (const [user, path, identity] of [
+      ['admin', '/hooked.sse'],
+      ['admin', '/hooked.sse', 'the admin'],
+      ['admin', '/hooked-once.sse'],
+      ['guest', '/hooked.sse'],
+      ['guest', '/hooked.sse', 'a guest'],
+      ['guest', '/hooked.sse', 'a guest'],
+      ['guest', '/hooked-once.sse'],
+    ] as const) {
+      await context.addCookies([{ name: 'user', value: user, url: site.url }])
+      const tab = await openTab(context, site.url)
+      await tab.start(path, { identity })
+      await until(async () => (await tab.state()).state === 'open', 'the tab')
+      tabs.push({ user, tab })
+    }
+    await site.events.signal('all', 'news')
+    const told = await Promise.all(
+      tabs.map(async ({ user, tab }) => [user, (await tab.state()).role, ...(await dataOf([tab], 1)).flat()]),
+    )
+    expect(told).to.deep.equal([
+      ['admin', 'alone', 'news for admin'],
+      ['admin', 'leader', 'news for admin'],
+      ['admin', 'leader', 'news for all'],
+      ['guest', 'alone', 'news for guest'],
+      ['guest', 'leader', 'news for guest'],
+      ['guest', 'follower', 'news for guest'],
+      ['guest', 'follower', 'news for all'],
+    ])
+  })
+
   it('go on without a leader that is refused, and show the state of the one that leads', async () => {
     const tabs = await openTabs(context, site, 3)
     const leader = await leaderOf(tabs)

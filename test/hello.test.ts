@@ -52,6 +52,10 @@ describe('hello', () => {
       behind: `${await rig.handle('a')}?hello&lastEventId=${await rig.put('b', 1)}`,
       mailbox: `${await rig.handle('a', { deliver: 'once' })}?hello`,
       hooked: `${await rig.handle('a', { beforeSend: () => null })}?hello=1`,
+      named: `${await rig.handle('a', { beforeSend: () => null })}?hello=named`,
+      once: `${await rig.handle('a', { beforeSend: () => null, hydrate: 'once' })}?hello`,
+      looping: `${await rig.handle('a', { onLoop: () => null })}?hello`,
+      namedMailbox: `${await rig.handle('a', { deliver: 'once' })}?hello=named`,
       source: `${await rig.serve(createSourceHandler(rig, () => null))}?hello`,
       shared: `${await rig.serve(createSourceHandler(rig, () => null, { share: true }))}?hello`,
       routes: `${await rig.serve(koa.callback())}/stream.sse?key=b&key=a&hello`,
@@ -71,7 +75,11 @@ describe('hello', () => {
       plain: [OF_A, OF_A],
       behind: [OF_A, OF_A],
       mailbox: [null, null],
-      hooked: [OF_A, OF_A],
+      hooked: [null, null],
+      named: [OF_A, OF_A],
+      once: [OF_A, OF_A],
+      looping: [OF_A, OF_A],
+      namedMailbox: [null, null],
       source: [null, null],
       shared: ['', ''],
       routes: [OF_A_AND_B, OF_A_AND_B],
@@ -112,6 +120,9 @@ describe('hello', () => {
       await until(() => client.ended, 'the end of the answer')
       expect(said(client)).to.deep.equal(['ready', 'hello'])
       expect(digests(client)).to.deep.equal([OF_A])
+      const hooked = await open(`${await rig.handle('a', { beforeSend: () => null })}?mode=${mode}&hello`)
+      await until(() => hooked.client.ended, 'the end of what is for one client')
+      expect(digests(hooked.client)).to.deep.equal([null])
     }
   })
 

@@ -23,7 +23,7 @@ async function askFetch(...[way, mode, cursor, signal, hearing]: Parameters<Ask>
   try {
     // Handlers come right behind listen(), and close() may.
     await null
-    const response = await send(way.settings, addressOf(way.url, mode, cursor), signal)
+    const response = await send(way.settings, addressOf(way, mode, cursor), signal)
     const verdict = judge(response)
     if (verdict) return verdict
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()

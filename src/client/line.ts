@@ -45,8 +45,8 @@ export function openLine(site: LineSite): Line {
   let heartbeat = 15_000
   let heardAt = 0
   let { wasStream } = site
-  /** What comes is for nobody else, until hello says otherwise: a mailbox deals out in any order. */
-  let isOwn = true
+  /** Ids come in any order, as a mailbox deals out, until hello says otherwise. */
+  let isMail: boolean | undefined = true
   /** Whether the request under way has brought anything. */
   let hasNews = false
   /** Requests in a row that were silent from their beginning. */
@@ -119,16 +119,16 @@ export function openLine(site: LineSite): Line {
     const { id, event, data = '{}' } = block
     if (event === 'hello') {
       watch?.onHello()
-      const { keys } = parse(data) as { keys: string | null }
-      isOwn = keys === null
+      const { keys, once } = parse(data) as { keys: string | null; once?: boolean }
+      isMail = once
       site.onKeys?.(keys)
     } else if (event === 'ready') {
       heartbeat = (parse(data) as { heartbeat?: number }).heartbeat || heartbeat
       // Another cursor than our own is followed by a reset, which moves it and tells.
       if (id && !cursor) move({ id, event: '' })
-    } else if (event === 'reset' || isEnd(block) || isOwn || !id || !isPast(id, cursor)) {
+    } else if (event === 'reset' || isEnd(block) || isMail || !id || !isPast(id, cursor)) {
       failures = 0
-      hasNews ||= !isOwn && id !== undefined
+      hasNews ||= !isMail && id !== undefined
       move(block)
     }
   }

@@ -4,7 +4,10 @@ export interface ListenOptions {
   after?: string
   /** One connection for all tabs. Default false. */
   share?: boolean
-  /** Who is logged in, where the keys alone do not tell: only tabs with the same share. */
+  /**
+   * Who is logged in, where the keys alone do not tell: only tabs with the same share. What a `beforeSend` makes for each
+   * client is not shared without it.
+   */
   identity?: string
   /** Goes on after a reload of this tab where it was (sessionStorage). Default false. */
   remember?: boolean

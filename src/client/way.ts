@@ -35,10 +35,11 @@ export type Ask = (
 ) => Promise<Verdict>
 
 /** The cursor goes with the address: a header would make browsers ask other origins for permission first. */
-export function addressOf(url: URL, mode: Mode, cursor: string): URL {
+export function addressOf({ url, settings }: Way, mode: Mode, cursor: string): URL {
   const address = new URL(url)
   const query = address.searchParams
-  query.set('hello', '')
+  // The keys do not tell the server what hooks make for whom; who says nothing shares nothing of that.
+  query.set('hello', settings.identity ? 'named' : '')
   if (mode) query.set('mode', mode)
   else query.delete('mode')
   if (cursor) query.set('lastEventId', cursor)

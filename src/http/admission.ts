@@ -31,6 +31,8 @@ export interface Wishes {
   readonly mode: Mode
   /** `?hello`: the client looks whether the way holds its stream back. */
   readonly hello: boolean
+  /** `?hello=named`: the page says whose it is, and takes what is made for one client only from pages that say the same. */
+  readonly named: boolean
 }
 
 /**
@@ -60,6 +62,7 @@ export function wishesOf(request: Incoming): Wishes {
     lastEventId: (header ? String(header) : query?.get('lastEventId')) || null,
     mode: ENDING.find((mode) => mode === query?.get('mode')) ?? 'stream',
     hello: query?.has('hello') ?? false,
+    named: query?.get('hello') === 'named',
   }
 }
 

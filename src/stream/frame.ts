@@ -53,9 +53,12 @@ export function encodeReady(cursor: Cursor, heartbeat: number): string {
   return control('ready', cursor, { heartbeat })
 }
 
-/** The server can be heard; `digest` is that of the stream's keys, null where no other stream gets the same. */
-export function encodeHello(digest: string | null): string {
-  return control('hello', null, { keys: digest })
+/**
+ * The server can be heard; `digest` is that of the stream's keys, null where no other stream gets the same. `once` says
+ * that events come in any order.
+ */
+export function encodeHello(digest: string | null, once: boolean): string {
+  return control('hello', null, { keys: digest, ...(once && { once }) })
 }
 
 /** The client must fetch its state again; the stream goes on after `cursor`. */

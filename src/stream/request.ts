@@ -22,6 +22,8 @@ export interface StreamRequest {
   readonly mode: Mode
   /** True for a client that wants hellos: see hello.ts. */
   readonly hello: boolean
+  /** True where that client knows by itself who gets the same as it does. */
+  readonly named: boolean
   readonly plan: Pick<
     StreamPlan<never>,
     'event' | 'eventFromPayload' | 'replay' | 'deliver' | 'heartbeat' | 'duration' | 'retry'

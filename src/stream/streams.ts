@@ -8,7 +8,7 @@ import type { Connection } from './connection.js'
 import { dispatch } from './dispatch.js'
 import { createFigures, type Figures } from './figures/figures.js'
 import { createPlaces } from './figures/place.js'
-import { helloOf, sayAgain } from './hello.js'
+import { helloTo, sayAgain } from './hello.js'
 import { createHookFaults } from './hooks/hook-faults.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks/hooks.js'
 import { createPacer } from './hooks/pacer.js'
@@ -180,9 +180,7 @@ export function createStreams(site: StreamsSite): Streams {
   }
 
   function begin(connection: Connection, request: StreamRequest, start: Start): void {
-    // What a mailbox gives to one stream it gives to no other.
-    const own = request.plan.deliver === 'once'
-    const hello = request.hello ? helloOf(own ? null : request.keys) : ''
+    const hello = request.hello ? helloTo(request) : ''
     connection.open(start.cursor, hello)
     if (!connection.isOpen()) return
     if (hello && request.mode === 'stream') {

@@ -117,6 +117,13 @@ function openStore(): Store {
       yield* [1, 2, 3]
     }),
     '/mail.sse': events.handler(userOf, { deliver: 'once' }),
+    '/hooked.sse': events.handler('all', {
+      beforeSend: ({ payload }, { req }) => `${payload} for ${userOf(req)}`,
+    }),
+    '/hooked-once.sse': events.handler('all', {
+      beforeSend: ({ payload }) => `${payload} for all`,
+      hydrate: 'once',
+    }),
     '/other.sse': async (_: IncomingMessage, response: ServerResponse) => {
       response.writeHead(200, { 'Content-Type': 'text/event-stream' }).end('id: a\ndata: 1\n\n')
     },
