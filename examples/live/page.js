@@ -45,7 +45,10 @@ function showState(state) {
   connection.show(state)
   outage.show(state)
   timeline.show(state)
-  if (state.state === 'open') showAbout()
+  if (state.state !== 'open') return
+  // Who could not be reached can be now.
+  element('answer').textContent = ''
+  showAbout()
 }
 
 /** Asks for something to be done. The answer is short; what comes of it arrives as events. */
