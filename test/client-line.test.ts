@@ -328,15 +328,50 @@ describe('the client', () => {
       expect(await last()).to.include({ state: 'closed', status: 401 })
     })
 
-    it('though its token cannot be had for a while', async () => {
+    it('though its token cannot be had for a while, and says that it is the token', async () => {
       await client.page.evaluate('window.tokens = 0')
+      const given: unknown[] = []
       await client.begin(
-        (response) => say(response, ready('aaaa-1')),
-        "{ token: () => { if (!tokens++) throw new Error('no token'); return 't' } }",
+        (response, _n, { headers }) => {
+          given.push(headers.authorization)
+          say(response, ready('aaaa-1'))
+          response.end()
+        },
+        `{ token: () => {
+          tokens += 1
+          if (tokens === 1) throw new RangeError('no token')
+          if (tokens === 2) return Promise.reject(new Error('no login'))
+        } }`,
       )
-      const [, waiting] = await client.until('network')
-      expect(waiting).to.include({ state: 'waiting', retryIn: 3000 })
-      expect(waiting?.message).to.match(/\(Error: no token\)$/)
+      const [, first] = await client.until('token')
+      expect(first).to.deep.equal({
+        state: 'waiting',
+        reason: 'token',
+        message: 'the token callback failed (RangeError: no token)',
+        retryIn: 3000,
+        role: 'alone',
+      })
+      await client.page.evaluate("dispatchEvent(new Event('online'))")
+      const isSecond = async () => (await client.states())[3]?.message
+      expect(await until(isSecond, 'the next failure')).to.match(/callback failed \(Error: no login\)$/)
+      await client.page.evaluate("dispatchEvent(new Event('online'))")
+      await until(() => given.length === 2, 'another connection')
+      // A callback that knows no token is not asked again for one, and nothing is sent in its place.
+      expect(given).to.deep.equal([undefined, undefined])
+      expect(await client.page.evaluate('tokens')).to.equal(3)
+    })
+
+    it('with its headers, in whatever form fetch() takes them', async () => {
+      const given: unknown[] = []
+      for (const headers of ["new Headers({ 'X-A': 'b' })", "new Map([['X-A', 'b']])", "[['X-A', 'b']]"]) {
+        await client.begin((response, _n, { headers }) => {
+          given.push([headers['x-a'], headers.accept])
+          say(response, ready('aaaa-1'))
+        }, `{ headers: ${headers} }`)
+        await client.until('ready')
+        await client.end()
+      }
+      expect(given).to.deep.equal(Array(3).fill(['b', 'text/event-stream']))
     })
   })
 
@@ -522,5 +557,13 @@ describe('the client', () => {
     expect(await fault("'/stream', { token: 'x' }")).to.match(/it takes a function/)
     expect(await fault("'data:text/event-stream,a'")).to.match(/^TypeError: .* it takes http/)
     expect(await fault("'http://'")).to.match(/^TypeError/)
+    expect(await fault("'/stream', null")).to.match(/was given options: null/)
+    await client.begin(answer(204))
+    await client.until('ended')
+    expect(await fault("'/stream', { headers: { 'a b': 'c' } }")).to.match(/^TypeError: .*'a b'|Invalid name/)
+    expect(await fault("'/stream', { credentials: 'yes' }")).to.match(/^TypeError: .*'credentials'.*'yes'/)
+    expect(await fault("'/stream', { signal: {} }")).to.match(/^TypeError: .*'signal'/)
+    await client.page.evaluate("fetch('/').then(() => 0)")
+    expect(client.asked).to.have.lengthOf(1)
   })
 })

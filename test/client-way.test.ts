@@ -156,6 +156,8 @@ describe('the client, whatever lies between it and the app', function () {
   /** Streams that a server was asked for which is slow to begin, and what was said of one that never does. */
   let streams = 0
   let silence: LiveState[] = []
+  /** How often a token was asked for that takes longer than a first byte may. */
+  let tokens = 0
   let published = 0
   const countFor = (way: Way) => (way.isQuiet ? QUIET : published)
 
@@ -213,6 +215,20 @@ describe('the client, whatever lies between it and the app', function () {
     await client.close()
   }
 
+  async function meetSlowToken(): Promise<void> {
+    const client = await openClientPage(browser)
+    await client.begin(
+      (response) => say(response, ready('aaaa-1')),
+      `{ token: () => {
+        window.tokens = (window.tokens ?? 0) + 1
+        return new Promise((give) => setTimeout(give, 3000, 't'))
+      } }`,
+    )
+    await client.until('ready')
+    tokens = await client.page.evaluate('window.tokens')
+    await client.close()
+  }
+
   before(async function () {
     browser = await startBrowser(needProgram(this, 'chromium', 'chromium'))
     events = createFileSignal({ root: freshFolder(), heartbeat: HEARTBEAT, retry: [100, 300] })
@@ -226,7 +242,7 @@ describe('the client, whatever lies between it and the app', function () {
       }),
     )
     const pages = await Promise.all(WAYS.map(walk))
-    await Promise.all([publish(), ...happenings, meetSlow(), meetSilent()])
+    await Promise.all([publish(), ...happenings, meetSlow(), meetSilent(), meetSlowToken()])
     for (const [number, page] of pages.entries()) {
       const way = WAYS[number] as Way
       const story = () => storyOf(page, 'live')
@@ -293,5 +309,9 @@ describe('the client, whatever lies between it and the app', function () {
     ])
     expect(silence[5]).to.include({ message: 'the stream is silent' })
     expect(silence[5]?.retryIn).to.be.within(20, 60)
+  })
+
+  it('asks for a token once, though a probe needs it while it is still waited for', () => {
+    expect(tokens).to.equal(1)
   })
 })

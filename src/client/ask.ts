@@ -2,6 +2,7 @@ import { askNative } from './native.js'
 import type { Settings } from './options.js'
 import { createParser } from './parser.js'
 import { judge } from './retry.js'
+import type { Reason } from './states.js'
 import { type Ask, addressOf, isEnd, type Verdict } from './way.js'
 
 /**
@@ -11,8 +12,10 @@ import { type Ask, addressOf, isEnd, type Verdict } from './way.js'
 export const ask: Ask = 'body' in Response.prototype ? askFetch : askNative
 
 async function askFetch(...[way, mode, cursor, signal, hearing]: Parameters<Ask>): Promise<Verdict> {
+  const { settings } = way
   let isDone = false
-  let hasBegun = false
+  /** What an error means, step by step. */
+  let fault = 'network' as Reason
   const parse = createParser({
     onRetry: hearing.onRetry,
     onBlock: (block) => {
@@ -20,40 +23,46 @@ async function askFetch(...[way, mode, cursor, signal, hearing]: Parameters<Ask>
       hearing.onBlock(block)
     },
   })
+
+  /** The token may have expired: after a 401 another one is asked for, once. */
+  async function send(refused?: Settings['bearer']): Promise<Response> {
+    const { token, headers, credentials } = settings
+    const request = new Request(addressOf(way, mode, cursor), {
+      headers,
+      credentials,
+      cache: 'no-store',
+      signal,
+    } as RequestInit)
+    request.headers.set('Accept', 'text/event-stream')
+    fault = 'token'
+    // Those who ask meanwhile wait for the same one: a page may open its login for it.
+    if (token && settings.bearer === refused) settings.bearer = (async () => token())()
+    const { bearer } = settings
+    const given = await bearer
+    if (given) request.headers.set('Authorization', `Bearer ${given}`)
+    fault = 'network'
+    const response = await fetch(request)
+    return token && !refused && response.status === 401 ? send(bearer) : response
+  }
+
   try {
     // Handlers come right behind listen(), and close() may.
     await null
-    const response = await send(way.settings, addressOf(way, mode, cursor), signal)
+    const response = await send()
     const verdict = judge(response)
     if (verdict) return verdict
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     for (;;) {
       const { value } = await reader.read()
       if (!value) return { state: 'waiting', reason: 'cut', whole: true }
-      hasBegun = true
+      fault = 'cut'
       hearing.onBytes?.()
       parse(value)
       if (isDone) return { state: 'closed', reason: 'ended' }
     }
   } catch (error) {
-    if (error instanceof RangeError) return { state: 'closed', reason: 'too-long' }
-    return { state: 'waiting', reason: hasBegun ? 'cut' : 'network', message: String(error) }
+    if (fault === 'token') delete settings.bearer
+    if (fault === 'cut' && error instanceof RangeError) return { state: 'closed', reason: 'too-long' }
+    return { state: 'waiting', reason: fault, message: String(error) }
   }
-}
-
-/** The token may have expired: after a 401 another one is asked for, once. */
-async function send(settings: Settings, address: URL, signal: AbortSignal, again = false): Promise<Response> {
-  const { token, headers, credentials } = settings
-  if (token && (again || settings.bearer === undefined)) settings.bearer = await token()
-  const response = await fetch(address, {
-    headers: {
-      Accept: 'text/event-stream',
-      ...headers,
-      ...(token && { Authorization: `Bearer ${settings.bearer}` }),
-    },
-    credentials: credentials ?? 'same-origin',
-    cache: 'no-store',
-    signal,
-  })
-  return token && !again && response.status === 401 ? send(settings, address, signal, true) : response
 }

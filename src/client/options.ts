@@ -1,3 +1,5 @@
+type Token = string | null | undefined
+
 /** How to listen; all of it is optional. */
 export interface ListenOptions {
   /** The id to go on after, rendered into the page by the server; beats a remembered one. */
@@ -12,9 +14,9 @@ export interface ListenOptions {
   /** Goes on after a reload of this tab where it was (sessionStorage). Default false. */
   remember?: boolean
   /** Sent with each request. */
-  headers?: Record<string, string>
-  /** Gives the bearer token; asked at the first connect, and once more after each 401. */
-  token?: () => string | Promise<string>
+  headers?: HeadersInit
+  /** Gives the bearer token, or nothing for none; asked at the first connect, and once more after each 401. */
+  token?: () => Token | Promise<Token>
   /** As in fetch(). Default 'same-origin'. */
   credentials?: RequestCredentials
   /** Closes the stream when it aborts. */
@@ -23,8 +25,8 @@ export interface ListenOptions {
 
 /** Options that were checked, and what is known of the page. */
 export interface Settings extends ListenOptions {
-  /** The token that was given last. */
-  bearer?: string
+  /** The token that was asked for last. */
+  bearer?: Promise<Token>
   /** Of events: what each stream may say, and what handlers ask for. */
   readonly names: Set<string>
 }
@@ -43,7 +45,7 @@ const EXAMPLES: Readonly<Required<ListenOptions>> = {
 
 /** Checks what listen() was given. Throws TypeError that names what is wrong, and what is right. */
 export function readOptions(options: ListenOptions): Settings {
-  for (const [name, value] of Object.entries(options)) {
+  for (const [name, value] of Object.entries(options ?? { options })) {
     if (!(name in EXAMPLES)) fault(name, value, `it knows ${Object.keys(EXAMPLES).join(', ')}`)
     const kind = typeof EXAMPLES[name as keyof ListenOptions]
     if (value === null || (value !== undefined && typeof value !== kind))
@@ -52,9 +54,9 @@ export function readOptions(options: ListenOptions): Settings {
   return { ...options, names: new Set(['message', 'ready', 'hello', 'reset', 'end']) }
 }
 
-/** The address of a stream, as seen from the page. Throws TypeError for what is none. */
-export function readUrl(given: string | URL): URL {
-  const url = new URL(new Request(given).url)
+/** The address of a stream, as seen from the page. Throws TypeError for what is none, or cannot be asked as options say. */
+export function readUrl(given: string | URL, { headers, credentials, signal }: ListenOptions): URL {
+  const url = new URL(new Request(given, { headers, credentials, signal } as RequestInit).url)
   if (!/^http/.test(url.protocol)) fault('url', given, 'it takes http(s)')
   return url
 }

@@ -40,7 +40,7 @@ export interface Live extends AsyncIterable<LiveEvent> {
  */
 export function listen(url: string | URL, options: ListenOptions = {}): Live {
   const settings = readOptions(options)
-  const address = readUrl(url)
+  const address = readUrl(url, settings)
   const handlers = createHandlers()
   const name = settings.remember && `file-signal ${address} ${settings.identity}`
   let lastEventId = settings.after || (name && recall(name)) || ''

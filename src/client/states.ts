@@ -8,6 +8,7 @@ export type Reason =
   | 'not-a-stream'
   | 'too-long'
   | 'asked'
+  | 'token'
   | 'network'
   | 'cut'
   | 'silent'
@@ -46,6 +47,7 @@ const MESSAGES: Readonly<Record<Reason, string>> = {
   'not-a-stream': 'the answer is no event stream: check the address',
   'too-long': 'an event is too long',
   asked: 'the page has ended the stream',
+  token: 'the token callback failed',
   network: 'no answer: the server is away, or refuses this origin',
   cut: 'the stream has ended',
   silent: 'the stream is silent',
