@@ -49,6 +49,10 @@ export function openSharedLine(site: LineSite): Line {
   let waiting: Passed[] = []
   /** Where its leader stood when the server was asked last: nothing is missing up to there. */
   let settled = ''
+  /** Whether the server has answered this tab, and no leader has said yet how it stands with it. */
+  let isFresh = false
+  /** When a leader that waits should have asked again. */
+  let due = 0
 
   /** The server says first who this tab is, and gives it what is its own to get: a replay, a reset, a refusal. */
   function join(): void {
@@ -56,12 +60,13 @@ export function openSharedLine(site: LineSite): Line {
       if (keys == null) return lead('alone')
       const { url, settings } = site
       const name = [url, settings.identity, settings.credentials, keys]
+      isFresh = true
       group = joinGroup(JSON.stringify(name), { onLead: () => lead('leader'), onLost, onWords, about })
     })
   }
 
   function about(): Words {
-    return { here: cursor, state: lines, hidden: document.hidden }
+    return { here: cursor, state: lines, hidden: isHidden() }
   }
 
   function lead(as: 'alone' | 'leader'): void {
@@ -97,11 +102,14 @@ export function openSharedLine(site: LineSite): Line {
       return
     }
     const { here, state, hidden } = words
-    if (hidden && !document.hidden && state.state === 'waiting') group?.queue(true)
     if (JSON.stringify(state) !== JSON.stringify(lines)) {
       lines = state
+      due = Date.now() + Number(state.retryIn)
       tell()
     }
+    const isLate = hidden && !isHidden() && Date.now() > due
+    if (state.state === 'waiting' && (isFresh || isLate)) group?.queue(true)
+    isFresh = false
     if (here !== settled && !isPast(here, cursor)) {
       catchUp(() => {
         settled = here
@@ -213,4 +221,9 @@ export function openSharedLine(site: LineSite): Line {
   const stop = onLife(live)
   join()
   return { close }
+}
+
+/** Workers, which may listen, too, have no document. */
+function isHidden(): boolean {
+  return globalThis.document?.hidden
 }

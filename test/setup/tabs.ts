@@ -44,6 +44,8 @@ export interface Site {
   asked: number
   /** Statuses with which the next streams are refused, in turn. */
   refusals: number[]
+  /** Seconds before which those who are refused are not to ask again. */
+  retryAfter: number
   /** Breaks all connections of streams. */
   cut(): void
   /** Goes on with another store, as after a restore: cursors are not honoured. */
@@ -64,7 +66,7 @@ export async function startSite(): Promise<Site> {
     else if (request.method === 'GET') {
       site.opened += 1
       const status = site.refusals.shift()
-      if (status) return response.writeHead(status).end()
+      if (status) return response.writeHead(status, { 'Retry-After': site.retryAfter }).end()
       lines.set(response, userOf(request))
       response.on('close', () => lines.delete(response))
     }
@@ -81,6 +83,7 @@ export async function startSite(): Promise<Site> {
     opened: 0,
     asked: 0,
     refusals: [],
+    retryAfter: 0,
     cut: () => {
       for (const response of lines.keys()) response.destroy()
     },
