@@ -132,6 +132,30 @@ const BAD: readonly Bad[] = [
     requests: 2,
   },
   {
+    name: 'a stream of another make, whose words are null, and whose heartbeat is less than none',
+    serve: (_, response) => {
+      response
+        .writeHead(200, STREAM)
+        .write(
+          'event: hello\ndata: null\n\nevent: ready\ndata: null\n\nevent: ready\ndata: {"heartbeat":-1}\n\n',
+        )
+    },
+    state: 'open: ready',
+    message: /is open/,
+    requests: 2,
+  },
+  {
+    name: 'a heartbeat that is shorter than the pauses of a busy server',
+    serve: (_, response) => {
+      response.writeHead(200, STREAM).write('id: e-1\nevent: ready\ndata: {"heartbeat":20}\n\n')
+      const beat = setInterval(() => response.write(':\n'), 400)
+      response.once('close', () => clearInterval(beat))
+    },
+    state: 'open: ready',
+    message: /is open/,
+    requests: 1,
+  },
+  {
     name: 'redirects in a circle',
     serve: (request, response) => {
       response.writeHead(302, { ...STREAM, Location: request.url ?? '/' }).end()

@@ -203,6 +203,16 @@ describe('the client', () => {
       ])
     })
 
+    it('connecting: silent, though the clock is set back', async () => {
+      await client.begin((response) => say(response, ready('aaaa-1')))
+      await client.until('ready')
+      await client.page.evaluate('{ const { now } = Date; window.back = () => { Date.now = now } }')
+      await client.page.evaluate('{ const { now } = Date; Date.now = () => now() - 3_600_000 }')
+      await client.page.evaluate("dispatchEvent(new Event('online'))")
+      await client.until('silent')
+      await client.page.evaluate('back()')
+    })
+
     it('waiting: offline, until there is a network again', async () => {
       await client.begin((response) => say(response, ready('aaaa-1')))
       await client.until('ready')
@@ -256,7 +266,7 @@ describe('the client', () => {
         `${ready('aaaa-5')}event: hello\ndata: {"keys":null}\n\nid: aaaa-6\n\n`,
         ready('aaaa-8'),
         `${ready('aaaa-9')}event: reset\nid: aaaa-2\ndata: {"reason":"ahead"}\n\n`,
-        `${ready('aaaa-2')}id: aaaa-3\ndata: 3\n\nid: aaaa-2\ndata: "again"\n\nid: aaaa-4\ndata: 4\n\n`,
+        `${ready('aaaa-2')}id: aaaa-3\ndata: 3\n\nid: aaaa-2\ndata: "again"\n\nid: aaaa-3\ndata: 3\n\nid: aaaa-4\ndata: 4\n\n`,
         'data: "no id"\n\nid: aaaa-5\ndata: [DONE]\n\n',
       ]
       await client.begin(
@@ -407,13 +417,16 @@ describe('the client', () => {
         window.off = live.on('message', (data) => { heard.push(['first', data]); off() })
         live.on('message', (data) => heard.push(['second', data]))
         live.on('message', () => gone())
-        window.gone = live.on('message', (data) => heard.push(['never', data]))`)
+        window.gone = live.on('message', (data) => heard.push(['never', data]))
+        live.on('state', (state) => heard.push(['never', state]))()
+        const add = live.on('message', () => { live.on('message', (data) => heard.push(['added', data])), add() })`)
       stream?.write('data: 1\n\ndata: 2\n\n')
       await until(() => client.page.evaluate('errors.length === 2'), 'the errors')
       expect(await client.heard()).to.deep.equal([
         ['first', 1],
         ['second', 1],
         ['second', 2],
+        ['added', 2],
       ])
       expect(await client.page.evaluate('errors[0]')).to.match(/mine/)
     })
@@ -458,6 +471,12 @@ describe('the client', () => {
       const { page } = client
       await page.goto(`${client.url}/?old`)
       await page.waitForFunction('window.listen')
+      await page.evaluate(`{
+        const { setInterval: set, clearInterval: clear } = window
+        window.pulses = new Set()
+        window.setInterval = (...given) => { const pulse = set(...given); pulses.add(pulse); return pulse }
+        window.clearInterval = (pulse) => { pulses.delete(pulse); clear(pulse) }
+      }`)
       const script: Script = (response) => {
         say(response, `${EVENTS}id: aaaa-5\ndata: [DONE]\n\n`)
         response.end()
@@ -467,6 +486,7 @@ describe('the client', () => {
       expect((await client.heard()).map(([, data]) => data)).to.deep.equal([{ n: 1 }, 'no JSON'])
       expect(client.queries().map((query) => query.get('lastEventId'))).to.deep.equal(['aaaa-0'])
       expect(steps).to.deep.equal(['connecting start', 'open ready', 'closed ended'])
+      expect(await page.evaluate('pulses.size')).to.equal(0)
       await client.begin(script, { headers: { 'X-A': 'b' } })
       expect((await client.until('refused')).at(-1)?.message).to.match(/no headers in this browser/)
       expect(client.asked).to.have.lengthOf(0)

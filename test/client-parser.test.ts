@@ -18,9 +18,9 @@ type CreateParser = (findings: {
   onRetry(retry: number): void
 }) => (bytes: Uint8Array) => void
 
-/** The client runs in browsers, and is shipped in one piece: its parser alone comes from the source. */
-async function loadParser(): Promise<{ createParser: CreateParser; LONGEST: number }> {
-  const source = readFileSync(new URL('../src/client/parser.ts', import.meta.url), 'utf8')
+/** The client runs in browsers, and is shipped in one piece: a part alone comes from the source. */
+async function load<Part>(name: string): Promise<Part> {
+  const source = readFileSync(new URL(`../src/client/${name}.ts`, import.meta.url), 'utf8')
   const { code } = transformSync(source, { loader: 'ts' })
   return import(`data:text/javascript,${encodeURIComponent(code)}`)
 }
@@ -30,7 +30,7 @@ describe("the client's parser", () => {
   let LONGEST: number
 
   before(async () => {
-    ;({ createParser, LONGEST } = await loadParser())
+    ;({ createParser, LONGEST } = await load<{ createParser: CreateParser; LONGEST: number }>('parser'))
   })
 
   function read(...pieces: (string | Uint8Array)[]) {
@@ -116,6 +116,22 @@ describe("the client's parser", () => {
     expect(() => read('data: ', ...pieces)).to.throw()
     expect(() => read(...pieces.map((text) => `data: ${text}\n`))).to.throw()
     expect(() => read(...pieces.map((text) => `: ${text}\n`))).not.to.throw()
+  })
+})
+
+describe("the client's pauses", () => {
+  it('are the wish of the server at first, then longer by chance, with a cap', async () => {
+    const { delay } = await load<{ delay(retry: number, after: number, failures: number): number }>('retry')
+    expect(delay(3000, 0, 0)).to.equal(3000)
+    for (const [failures, most] of [
+      [1, 9000],
+      [20, 33_000],
+    ] as const) {
+      const pauses = Array.from({ length: 100 }, () => delay(3000, 0, failures))
+      expect(Math.min(...pauses)).to.be.within(3000, most / 2)
+      expect(Math.max(...pauses)).to.be.within(most / 2, most)
+    }
+    expect(delay(3000, 7000, 0)).to.be.within(7000, 10_000)
   })
 })
 

@@ -158,6 +158,9 @@ describe('the client, whatever lies between it and the app', function () {
   let silence: LiveState[] = []
   /** How often a token was asked for that takes longer than a first byte may. */
   let tokens = 0
+  /** Milliseconds that a page waited which is said to be offline, and one whose line has died. */
+  let offline = 0
+  let patience = 0
   let published = 0
   const countFor = (way: Way) => (way.isQuiet ? QUIET : published)
 
@@ -229,6 +232,33 @@ describe('the client, whatever lies between it and the app', function () {
     await client.close()
   }
 
+  /** Milliseconds from the end of the first answer, or all that comes of it, to the next request. */
+  async function meetNext(offline: boolean): Promise<number> {
+    const client = await openClientPage(browser)
+    let from = 0
+    let ms = 0
+    const script = `Object.defineProperty(navigator, 'onLine', { get: () => ${!offline} })`
+    await client.page.evaluate(script)
+    await client.begin((response, n, { url }) => {
+      if (url?.includes('mode=probe')) return response.writeHead(503).end()
+      ms ||= n > 1 ? performance.now() - from : 0
+      from = performance.now()
+      say(response, ready('aaaa-1', 4000))
+      if (offline) response.end()
+    })
+    await until(() => ms, 'the next request', 40_000).catch(() => 0)
+    await client.close()
+    return ms
+  }
+
+  async function meetOthers(): Promise<void> {
+    // Pages that load would be the load that another one's 300 ms are too short for.
+    await until(() => broken > 3, 'the network that breaks', 15_000)
+    const met = Promise.all([meetNext(true), meetNext(false)])
+    await Promise.all([meetSlow(), meetSilent(), meetSlowToken()])
+    ;[offline, patience] = await met
+  }
+
   before(async function () {
     browser = await startBrowser(needProgram(this, 'chromium', 'chromium'))
     events = createFileSignal({ root: freshFolder(), heartbeat: HEARTBEAT, retry: [100, 300] })
@@ -242,7 +272,7 @@ describe('the client, whatever lies between it and the app', function () {
       }),
     )
     const pages = await Promise.all(WAYS.map(walk))
-    await Promise.all([publish(), ...happenings, meetSlow(), meetSilent(), meetSlowToken()])
+    await Promise.all([publish(), ...happenings, meetOthers()])
     for (const [number, page] of pages.entries()) {
       const way = WAYS[number] as Way
       const story = () => storyOf(page, 'live')
@@ -313,5 +343,13 @@ describe('the client, whatever lies between it and the app', function () {
 
   it('asks for a token once, though a probe needs it while it is still waited for', () => {
     expect(tokens).to.equal(1)
+  })
+
+  it('takes a line for dead after two and a half heartbeats', () => {
+    expect(patience).to.be.within(10_000, 13_500)
+  })
+
+  it('asks every 30 s, though the browser says that there is no network', () => {
+    expect(offline).to.be.within(29_900, 33_000)
   })
 })

@@ -4,9 +4,9 @@ import { type StreamWatch, seekWay, watchStream } from './buffering.js'
 import { isPast } from './cursor.js'
 import { onLife } from './life.js'
 import type { Block } from './parser.js'
-import { bound, delay, RETRY } from './retry.js'
+import { bound, CAP, delay, RETRY } from './retry.js'
 import type { LineState, Reason } from './states.js'
-import { IMPATIENCE, PATIENCE, PROOF } from './times.js'
+import { IMPATIENCE, LEAST, PATIENCE, PROOF } from './times.js'
 import { isEnd, type Verdict, type Way } from './way.js'
 
 /** What a line is given, and whom it tells. */
@@ -119,11 +119,12 @@ export function openLine(site: LineSite): Line {
     const { id, event, data = '{}' } = block
     if (event === 'hello') {
       watch?.onHello()
-      const { keys, once } = parse(data) as { keys: string | null; once?: boolean }
+      const { keys, once } = read(data) as { keys: string | null; once?: boolean }
       isMail = once
       site.onKeys?.(keys)
     } else if (event === 'ready') {
-      heartbeat = (parse(data) as { heartbeat?: number }).heartbeat || heartbeat
+      const { heartbeat: given = 0 } = read(data) as { heartbeat?: number }
+      if (given > 0) heartbeat = given
       // Another cursor than our own is followed by a reset, which moves it and tells.
       if (id && !cursor) move({ id, event: '' })
     } else if (event === 'reset' || isEnd(block) || isMail || !id || !isPast(id, cursor)) {
@@ -168,7 +169,8 @@ export function openLine(site: LineSite): Line {
         if (isOver || (!isAway && Date.now() >= notBefore)) resolve()
       }
       if (isAway) return
-      if (!isOffline) timer = setTimeout(resolve, ms)
+      // Browsers may be wrong about that.
+      timer = setTimeout(resolve, isOffline ? CAP : ms)
       if (isOffline) say({ state: 'waiting', reason: 'offline' })
       else if (!isQuiet) say({ ...state, state: 'waiting', retryIn: ms })
     })
@@ -176,7 +178,8 @@ export function openLine(site: LineSite): Line {
   }
 
   function check(patience = IMPATIENCE): void {
-    if (Date.now() - heardAt > patience * heartbeat) interrupt('silent')
+    // A clock that is set back must not make a dead line look young.
+    if (Math.abs(Date.now() - heardAt) > Math.max(LEAST, patience * heartbeat)) interrupt('silent')
   }
 
   function live(away: boolean): void {
@@ -202,4 +205,9 @@ export function openLine(site: LineSite): Line {
   const stop = onLife(live)
   void run()
   return { close }
+}
+
+/** What the server says of itself; nothing where that is of another make. */
+function read(data: string): object {
+  return Object(parse(data))
 }

@@ -7,8 +7,8 @@ export const RETRY = 3000
 const LONGEST = 3_600_000
 /** The shortest, or `retry: 0` would ask without a pause. */
 const SHORTEST = 20
-/** What chance adds at most. */
-const CAP = 30_000
+/** What chance adds at most; and the pause of a page that is said to be offline. */
+export const CAP = 30_000
 
 /** Statuses that will pass: too slow, too early, too many, and whatever is the server's own fault. */
 const PASSING = /^(408|425|429|5..)$/

@@ -76,9 +76,14 @@ export function listen(url: string | URL, options: ListenOptions = {}): Live {
   else settings.signal?.addEventListener('abort', close)
   return {
     on: (wanted: string, handler: (...values: never[]) => void) => {
-      if (wanted === 'state') queueMicrotask(() => handler(state as never))
+      let isOn = true
+      if (wanted === 'state') queueMicrotask(() => isOn && handler(state as never))
       settings.names.add(wanted)
-      return handlers.on(wanted, handler)
+      const off = handlers.on(wanted, handler)
+      return () => {
+        isOn = false
+        off()
+      }
     },
     get state() {
       return state

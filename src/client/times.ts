@@ -18,3 +18,5 @@ export const PROOF = 10_000
 /** Heartbeats that may be missing until a line is dead: on a timer, and when the page comes back to life. */
 export const PATIENCE = 2.5
 export const IMPATIENCE = 1.25
+/** No line is dead sooner: heartbeats may be shorter than what a busy page takes. */
+export const LEAST = 1000
