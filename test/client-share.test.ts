@@ -437,6 +437,23 @@ describe('tabs that share a stream', () => {
     expect(await dataOf([follower], 1)).to.deep.equal([[1]])
   })
 
+  it('may be led by a worker', async () => {
+    const code = `import { listen } from '${site.url}/sse-client.js'
+      const live = listen('${site.url}/stream.sse', { share: true })
+      live.on('state', ({ role, state }) => postMessage(role + ' ' + state))`
+    const tab = await openTab(context, site.url)
+    await tab.page.evaluate(`{
+      const url = URL.createObjectURL(new Blob([${JSON.stringify(code)}], { type: 'text/javascript' }))
+      new Worker(url, { type: 'module' }).onmessage = ({ data }) => { window.told = data }
+    }`)
+    await until(() => tab.page.evaluate(`window.told === 'leader open'`), 'the worker to lead')
+    await tab.start('/stream.sse')
+    await until(async () => (await tab.state()).state === 'open', 'the tab')
+    await site.events.signal('all', 1)
+    expect(await dataOf([tab], 1)).to.deep.equal([[1]])
+    expect((await tab.state()).role).to.equal('follower')
+  })
+
   it('let go of the lead by close()', async () => {
     const [tab] = (await openTabs(context, site, 1)) as [Tab]
     const locks = async () => JSON.stringify(await tab.page.evaluate('navigator.locks.query()'))

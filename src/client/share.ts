@@ -65,8 +65,9 @@ export function openSharedLine(site: LineSite): Line {
     })
   }
 
-  function about(): Words {
-    return { here: cursor, state: lines, hidden: isHidden() }
+  function about(): Standing {
+    // Workers, which may listen, too, have no document.
+    return { here: cursor, state: lines, hidden: globalThis.document?.hidden }
   }
 
   function lead(as: 'alone' | 'leader'): void {
@@ -107,7 +108,7 @@ export function openSharedLine(site: LineSite): Line {
       due = Date.now() + Number(state.retryIn)
       tell()
     }
-    const isLate = hidden && !isHidden() && Date.now() > due
+    const isLate = hidden && !about().hidden && Date.now() > due
     if (state.state === 'waiting' && (isFresh || isLate)) group?.queue(true)
     isFresh = false
     if (here !== settled && !isPast(here, cursor)) {
@@ -176,11 +177,11 @@ export function openSharedLine(site: LineSite): Line {
 
   /** A tab that is somebody else now hears others, and is heard by others. */
   function onKeys(digest: string | null): void {
-    const isOther = group && digest !== keys
+    if (group && digest !== keys) {
+      leave()
+      join()
+    }
     keys = digest
-    if (!isOther) return
-    leave()
-    join()
   }
 
   function tell(): void {
@@ -221,9 +222,4 @@ export function openSharedLine(site: LineSite): Line {
   const stop = onLife(live)
   join()
   return { close }
-}
-
-/** Workers, which may listen, too, have no document. */
-function isHidden(): boolean {
-  return globalThis.document?.hidden
 }
