@@ -77,11 +77,13 @@ describe('a cell of the matrix is measured', function () {
   })
 
   it('again if it was only late, and four times at most', async () => {
-    const once = await measure(() => holdUp, 1, 'streams')
+    const [once, always] = await Promise.all([
+      measure(() => holdUp, 1, 'streams'),
+      measure(() => holdUp, Number.POSITIVE_INFINITY, 'streams'),
+    ])
     expect(once.attempts).to.be.within(2, 4)
     // On a busy machine it may stay late.
     if (once.attempts < 4) expect(once.fault).to.equal(null)
-    const always = await measure(() => holdUp, Number.POSITIVE_INFINITY, 'streams')
     expect(always.attempts).to.equal(4)
     expect(always.fault?.what).to.match(/^p95 is \d/)
   })
