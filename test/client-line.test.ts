@@ -442,12 +442,13 @@ describe('the client', () => {
         window.read = []
         const slow = async () => {
           while (live.lastEventId !== 'aaaa-10004') await new Promise((go) => setTimeout(go, 5))
+          await new Promise((go) => setTimeout(go, 50))
         }
         const run = async () => {
           for await (const { event, data, id } of live) {
             read.push([event, data, id])
             if (read.length === 1) await slow()
-            if (data === 10002) live.close()
+            if (data === 'last') live.close()
           }
           read.push('over')
         }
@@ -456,15 +457,33 @@ describe('the client', () => {
       stream?.write('data: "first"\n\n')
       await until(() => client.page.evaluate('read.length === 1'), 'the first event')
       stream?.write(Array.from({ length: 10_003 }, (_, i) => `id: aaaa-${i + 2}\ndata: ${i}\n\n`).join(''))
+      await until(() => client.page.evaluate('read.length === 2'), 'the reset')
+      stream?.write('id: aaaa-10005\ndata: "last"\n\n')
       await until(() => client.page.evaluate("read.at(-1) === 'over'"), 'the end')
       expect(await client.page.evaluate('read')).to.deep.equal([
         [null, 'first', ''],
-        ['reset', { reason: 'slow' }, 'aaaa-10002'],
-        [null, 10_001, 'aaaa-10003'],
-        [null, 10_002, 'aaaa-10004'],
+        ['reset', { reason: 'slow' }, 'aaaa-10004'],
+        [null, 'last', 'aaaa-10005'],
         'over',
       ])
       expect(await client.page.evaluate('live[Symbol.asyncIterator]().next()')).to.include({ done: true })
+    })
+
+    it('in a quick loop all that comes at once, however much it is', async () => {
+      let stream: ServerResponse | undefined
+      await client.begin((response) => {
+        stream = response
+        say(response, ready('aaaa-1'))
+      })
+      await client.until('ready')
+      await client.page.evaluate(`{
+        window.read = []
+        const run = async () => { for await (const { event, data } of live) read.push(event ?? data) }
+        void run()
+      }`)
+      stream?.write(Array.from({ length: 30_000 }, (_, i) => `data: ${i}\n\n`).join(''))
+      await until(() => client.page.evaluate('read.at(-1) === 29999'), 'the last event')
+      expect(await client.page.evaluate('read.length')).to.equal(30_000)
     })
 
     it('from an EventSource, where answers cannot be read while they come', async () => {
