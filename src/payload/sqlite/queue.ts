@@ -207,7 +207,8 @@ function commit(site: QueueSite, calls: readonly (readonly NewRow[])[], adrift: 
         throw new Moved()
       }
       if (noteHead(opened, calls.flat(), inserted.flat())) site.onCommit(opened.known)
-      return inserted.map((rows) => ({ epoch: opened.known.epoch, rows }))
+      const { epoch } = opened.known
+      return inserted.map((rows) => ({ epoch, rows: rows.map(({ n, stored }) => ({ n, stored })) }))
     }
     try {
       return acknowledge()
