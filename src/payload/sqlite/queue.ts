@@ -1,3 +1,4 @@
+import { FileSignalError } from '../../errors.js'
 import type { Cursor } from '../../event.js'
 import type { Appended, NewRow, Transacted, Work } from '../engine.js'
 import { renew } from './connection.js'
@@ -21,6 +22,8 @@ type Call = readonly NewRow[] | Work
 
 interface Waiting {
   readonly call: Call
+  /** Bytes that it holds in memory, about. */
+  readonly weight: number
   readonly deadline: number
   readonly resolve: (result: Transacted) => void
   readonly reject: (error: unknown) => void
@@ -30,6 +33,11 @@ interface Waiting {
 const EPOCH_TRUST = 100
 /** Waiting calls share one transaction up to this many rows: it holds the loop for about 5 ms. */
 const ROWS_PER_FLUSH = 1000
+
+/** Calls that wait may hold this many bytes together; a single one of more than that may wait alone. */
+const MOST_WAITING = 16 * 1024 * 1024
+/** What a call and a row take beside the payload, about. */
+const CALL = 200
 
 export interface QueueSite {
   readonly opener: Opener
@@ -41,6 +49,7 @@ export interface QueueSite {
 export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQueue {
   const waiting: Waiting[] = []
   let flushing = false
+  let weight = 0
 
   async function append(rows: readonly NewRow[]): Promise<Appended> {
     if (waiting.length > 0) return enqueue(rows, null) as Promise<Appended>
@@ -68,8 +77,11 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
   }
 
   function enqueue(call: Call, obstacle: unknown): Promise<Transacted> {
+    const added = weigh(call)
+    if (weight > 0 && weight + added > MOST_WAITING && !mustWait(call)) return Promise.reject(tooMany(weight))
+    weight += added
     return new Promise((resolve, reject) => {
-      waiting.push({ call, resolve, reject, deadline: performance.now() + PATIENCE })
+      waiting.push({ call, weight: added, resolve, reject, deadline: performance.now() + PATIENCE })
       if (!flushing) void flush(obstacle)
     })
   }
@@ -117,7 +129,7 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
   }
 
   function settle(batch: readonly Waiting[], outcomes: readonly TransactionEnd[]): void {
-    waiting.splice(0, batch.length)
+    take(batch.length)
     for (const [i, { resolve, reject }] of batch.entries()) {
       const outcome = outcomes[i] as TransactionEnd
       if ('fault' in outcome) reject(outcome.fault)
@@ -127,14 +139,21 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
 
   /** What shares a transaction shares its fate: all of it is refused, nothing of it is stored. */
   function refuse(fault: unknown): void {
-    for (const call of waiting.splice(0, nextBatch().length)) call.reject(fault)
+    for (const call of take(nextBatch().length)) call.reject(fault)
   }
 
   function expire(failure: unknown): void {
     const now = performance.now()
     while (waiting[0] && waiting[0].deadline < now) {
-      waiting.shift()?.reject(toFault(failure, opener.path))
+      take(1)[0]?.reject(toFault(failure, opener.path))
     }
+  }
+
+  /** Those that have waited longest wait no more. */
+  function take(count: number): Waiting[] {
+    const taken = waiting.splice(0, count)
+    for (const call of taken) weight -= call.weight
+    return taken
   }
 
   return {
@@ -145,6 +164,21 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
       if (waiting.length > 0) await enqueue([], null).catch(() => {})
     },
   }
+}
+
+function weigh(call: Call): number {
+  if (typeof call === 'function') return CALL
+  return call.reduce((sum, { payload }) => sum + Buffer.byteLength(payload) + CALL, CALL)
+}
+
+/** The end of all calls; and what a writer says, which waits for itself: refused, the writer would be dead. */
+function mustWait(call: Call): boolean {
+  return typeof call !== 'function' && call.every(({ lease }) => lease)
+}
+
+function tooMany(weight: number): FileSignalError {
+  const what = `calls of ${Math.ceil(weight / 1024 / 1024)} MiB wait for the store already`
+  return new FileSignalError('STORE_BUSY', what)
 }
 
 /** Commits some calls' rows in one transaction, and tells what was stored for each. */
