@@ -5,6 +5,7 @@ import { appendCollected } from '../collect.js'
 import type { Appended, DriverStats, Head, NewRow, PayloadFactory, PayloadSite } from '../engine.js'
 import { createCounter } from './counts.js'
 import { current } from './current.js'
+import { diskUse } from './disk.js'
 import { loadedDriver } from './driver.js'
 import { type Host, hostOf, type SqliteHandle } from './host.js'
 import { createHostTransactions } from './host-transaction.js'
@@ -45,7 +46,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
       if (parts === null) {
         const opener = createOpener(path ?? site.database(), site, host)
         const queue = createQueue({ opener, onCommit: site.onCommit, transact: transact(host, site) })
-        parts = { opener, queue, pruner: createPruner(opener) }
+        parts = { opener, queue, pruner: createPruner(opener, site) }
       }
       return parts
     }
@@ -58,7 +59,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
       const appended = queue.append(rows)
       // A store that refuses rows is told to the caller; the pruner would only say it again.
       appended.then(
-        () => pruner.consider(site),
+        () => pruner.consider(rows),
         () => {},
       )
       return appended
@@ -75,7 +76,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
         if (host === null) return appendCollected(append, work)
         if (host.isInTransaction()) throw open()
         const transacted = await queue.transaction(work)
-        pruner.consider(site)
+        pruner.consider()
         return transacted
       },
       head: async () => use().opener.run((opened) => current(opened, site.newestSignal)),
@@ -92,7 +93,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
           }
           return opened.rows.page(request)
         })
-        pruner.consider(site)
+        pruner.consider()
         return found
       },
       ended: async (keys, n) => use().opener.run((opened) => opened.rows.ended(keys, n)),
@@ -109,6 +110,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
           head: connection.head().n,
           ...counts,
           retention: connection.retention(),
+          disk: diskUse(opener.path),
           place: opener.path,
           driver: host?.driver ?? driverStats(),
         }))
