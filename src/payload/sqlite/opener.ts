@@ -61,8 +61,11 @@ export interface Opener {
   attempt<T>(fn: (opened: Opened) => T, look?: boolean): T
   /** Does what must be done before another attempt: waits, clears leftovers, sets a damaged store aside. */
   recover(error: unknown, round: number): Promise<void>
-  /** Runs a function as soon as the store lets it. Rejects with STORE_BUSY after `patience` milliseconds. */
-  run<T>(fn: (opened: Opened) => T, patience?: number): Promise<T>
+  /**
+   * Runs a function as soon as the store lets it. Rejects with STORE_BUSY after `patience` milliseconds. Whoever holds
+   * the lock asks for no repair, which would wait for it, and gets what is wrong instead.
+   */
+  run<T>(fn: (opened: Opened) => T, patience?: number, repairs?: boolean): Promise<T>
   close(): void
 }
 
@@ -274,13 +277,14 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     site.report(new FileSignalError('STORE_RESTORED', what))
   }
 
-  async function run<T>(fn: (opened: Opened) => T, patience = PATIENCE): Promise<T> {
+  async function run<T>(fn: (opened: Opened) => T, patience = PATIENCE, repairs = true): Promise<T> {
     const deadline = performance.now() + patience
     for (let round = 0; ; round += 1) {
       try {
         return attempt(fn)
       } catch (error) {
         if (performance.now() > deadline) throw toFault(error, path)
+        if (!repairs && !isBusy(error)) throw error
         await recover(error, round)
       }
     }
