@@ -191,6 +191,11 @@ export const ERRORS = {
     when: 'init or uninstall cannot read or change a file or a folder',
     remedy: 'do what the message says, and run the command again: it goes on where it stopped',
   },
+  COPIES_DIFFER: {
+    when: 'two versions of file-signal are loaded in one process, and what they share has changed between them',
+    remedy:
+      'install one version for all: npm ls file-signal shows who wants which, npm dedupe brings them together',
+  },
   CLOSED: {
     when: 'an instance is used after close()',
     remedy: 'create a new one with createFileSignal()',
@@ -199,8 +204,11 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+/** By this all copies of this package know each other's errors. */
+const BRAND = Symbol.for('file-signal.FileSignalError')
+
 /**
- * Every error that file-signal raises or reports.
+ * Every error that file-signal raises or reports; `instanceof` also knows those of another copy in the same process.
  *
  * `message` reads `CODE: what happened; what to do.`, `remedy` holds the second half alone,
  * `cause` the error underneath, if there is one, and `reason`, of ENDED_EARLY, the reason as it was given.
@@ -223,6 +231,15 @@ export class FileSignalError extends Error {
     if (options.reason !== undefined) this.reason = options.reason
   }
 }
+
+Object.defineProperty(FileSignalError.prototype, BRAND, { value: true })
+Object.defineProperty(FileSignalError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    // What somebody derives from this class knows its own alone.
+    if (this !== FileSignalError) return Function.prototype[Symbol.hasInstance].call(this as never, value)
+    return typeof value === 'object' && value !== null && BRAND in value
+  },
+})
 
 /** Shows a value in a message: quoted, on one line, cut at `longest` characters. */
 export function quote(value: unknown, longest = 60): string {

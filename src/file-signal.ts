@@ -1,3 +1,4 @@
+import { shared } from './commons.js'
 import { FileSignalError } from './errors.js'
 import { type Cursor, formatId } from './event.js'
 import { createHealth } from './health.js'
@@ -253,11 +254,12 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   }
 }
 
-const defaultInstance = lazily(createFileSignal)
-
-/** Publishes one event with the default instance: zero configuration. See `FileSignal.signal`. */
+/**
+ * Publishes one event with the default instance: zero configuration. See `FileSignal.signal`. All copies of this package
+ * in the process have one default instance.
+ */
 export async function signal(...call: SignalCall): Promise<Receipt> {
-  return defaultInstance().signal(...call)
+  return shared('instance', createFileSignal).signal(...call)
 }
 
 interface Lazy<T> {

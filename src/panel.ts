@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import { shared } from './commons.js'
 
 /** What becomes of an instance's streams when a panel ends this process, or begins another beside it. */
 export interface PanelSite {
@@ -20,10 +21,14 @@ export interface Panel {
 /** Milliseconds between two looks at the restart file. */
 const LOOK = 1000
 
-/** The sites that have streams now; they share one listener. */
-const streaming = new Set<PanelSite>()
-/** All that must be closed before this process may end. */
-const inUse = new Set<PanelSite>()
+/** The instances of this process. */
+interface Sites {
+  /** Those that have streams now; they share one listener. */
+  readonly streaming: Set<PanelSite>
+  /** All that must be closed before this process may end. */
+  readonly inUse: Set<PanelSite>
+  readonly onMessage: (message: unknown) => Promise<void>
+}
 
 /**
  * Passenger starts a new process when `tmp/restart.txt` changes, and waits for the streams of the old one
@@ -34,6 +39,7 @@ export function createPanel(site: PanelSite): Panel {
   let timer: NodeJS.Timeout | null = null
 
   function begin(): void {
+    const { streaming, onMessage } = sites()
     if (streaming.size === 0) process.on('message', onMessage)
     streaming.add(site)
     const file = site.restartFile()
@@ -53,24 +59,37 @@ export function createPanel(site: PanelSite): Panel {
   function end(): void {
     if (timer) clearInterval(timer)
     timer = null
+    const { streaming, onMessage } = sites()
     streaming.delete(site)
     if (streaming.size === 0) process.off('message', onMessage)
   }
 
   return {
     watch: (wanted) => (wanted ? begin() : end()),
-    used: (wanted) => void (wanted ? inUse.add(site) : inUse.delete(site)),
+    used: (wanted) => void (wanted ? sites().inUse.add(site) : sites().inUse.delete(site)),
   }
 }
 
-async function onMessage(message: unknown): Promise<void> {
-  if (message !== 'shutdown') return
-  // Without any listener Passenger's loader ends the process at once; where we are the only one, that is up to us.
-  const alone = process.listenerCount('message') === 1 && 'PhusionPassenger' in globalThis
-  for (const site of streaming) site.onRestart()
-  if (!alone) return
-  await Promise.allSettled([...inUse].map((site) => site.close()))
-  process.exit(0)
+/** One list for all copies of this package: each would take another's listener for one of the application's. */
+function sites(): Sites {
+  return shared('panel', createSites)
+}
+
+function createSites(): Sites {
+  const streaming = new Set<PanelSite>()
+  const inUse = new Set<PanelSite>()
+
+  async function onMessage(message: unknown): Promise<void> {
+    if (message !== 'shutdown') return
+    // Without any listener Passenger's loader ends the process at once; where we are the only one, that is up to us.
+    const alone = process.listenerCount('message') === 1 && 'PhusionPassenger' in globalThis
+    for (const site of streaming) site.onRestart()
+    if (!alone) return
+    await Promise.allSettled([...inUse].map((site) => site.close()))
+    process.exit(0)
+  }
+
+  return { streaming, inUse, onMessage }
 }
 
 /** Changes with the file; null where there is none. */
