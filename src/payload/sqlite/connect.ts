@@ -54,7 +54,7 @@ export function connect(path: string, site: PayloadSite, host: Host | null, wasG
 
 /** Makes folder and file where they are missing. */
 function makeReady(path: string, site: PayloadSite): void {
-  makeFolder(dirname(path), site)
+  makeFolder(dirname(path), { ...site, mayBeLink: true })
   const leftovers = [lookAt(`${path}-wal`), lookAt(`${path}-shm`)]
   if (lookAt(path) !== null) return
   if (leftovers.some((file) => file !== null)) throw new Leftovers(path)
