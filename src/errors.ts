@@ -40,6 +40,10 @@ export const ERRORS = {
     when: 'no project root can be found, and the paths of the store and the signal file depend on it',
     remedy: 'set FILE_SIGNAL_ROOT to the folder of your package.json, or pass { root }',
   },
+  ROOT_GONE: {
+    when: 'the project folder was removed or moved under a living process, as by a deploy that cleans up old releases; nothing is made in its place',
+    remedy: 'restart this process where the project is now, and signal again from there',
+  },
   PATH_UNSAFE: {
     when: 'the signal directory, the signal file, a file of the store or one that init would change is a symbolic link or not a regular file',
     remedy: 'remove what stands there, or point FILE_SIGNAL_DIR or FILE_SIGNAL_DATABASE elsewhere',

@@ -1,3 +1,4 @@
+import { attempt } from './attempt.js'
 import { shared } from './commons.js'
 import { FileSignalError } from './errors.js'
 import { type Cursor, formatId } from './event.js'
@@ -20,7 +21,7 @@ import { createInspector, type InspectorOptions } from './inspector/router.js'
 import { createMetrics, type MetricsOptions } from './metrics/router.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
-import { createPaths, restartFile } from './paths.js'
+import { createPaths, projectAbove } from './paths.js'
 import type { PayloadEngine, PruneResult } from './payload/engine.js'
 import { sqlite } from './payload/sqlite/store.js'
 import {
@@ -161,6 +162,7 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
       database: paths.database,
       mode,
       group,
+      root: projectAbove(paths, paths.database),
       retention,
       newestSignal,
       onCommit,
@@ -171,7 +173,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   const signal = lazily((): SignalEngine => {
     // Rows that no other process sees need no file to wake it.
     const create = settings.signal ?? (payload().shared ? fileSignal() : memorySignal())
-    return create({ signalFile: paths.signalFile, mode, group, report, recovered })
+    const root = projectAbove(paths, paths.signalFile)
+    return create({ signalFile: paths.signalFile, mode, group, root, report, recovered })
   })
   const open = <T>(part: () => T): T => {
     if (closing) throw new FileSignalError('CLOSED', 'this instance was closed')
@@ -194,7 +197,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     addressOf: clientOf,
   })
   const panel = createPanel({
-    restartFile: () => restartFile(paths),
+    root: () => attempt(() => paths.root().path),
+    given: settings.root,
     onRestart: streams.handOver,
     close: () => close(),
   })
