@@ -17,7 +17,7 @@ export const ERRORS = {
     remedy: 'use 1 to 200 characters without control characters, for example an order number',
   },
   PAYLOAD_INVALID: {
-    when: 'a payload has no JSON form: undefined, a function, a symbol, a BigInt, a Promise, NaN or a cycle',
+    when: 'JSON would drop or change a payload, or a part of it: undefined, a function, a symbol, a BigInt, a Promise, NaN, a cycle, a Map, a Set, an Error, a RegExp, bytes',
     remedy: 'pass a value that JSON.stringify keeps whole, null where there is nothing to say',
   },
   PAYLOAD_TOO_LARGE: {
@@ -153,9 +153,9 @@ export const ERRORS = {
     remedy: 'pass a function that makes one for each client, or share: true',
   },
   HOOK_FAILED: {
-    when: 'beforeSend or onLoop threw, or beforeSend gave what cannot be sent (reported, not thrown)',
+    when: 'a callback of the application (beforeSend, onLoop, onError, onProgress, onCheck) threw or rejected, or beforeSend gave what cannot be sent (reported, not thrown)',
     remedy:
-      'read the cause; the stream goes on, without this event if it was beforeSend (a mailbox tries it again when its claim is over)',
+      'read the cause; what called it goes on: a stream without this event if it was beforeSend (a mailbox tries it again when its claim is over)',
   },
   HOOK_TIMEOUT: {
     when: 'beforeSend or onLoop took longer than hookTimeout (reported, not thrown)',
@@ -256,17 +256,42 @@ export function quotePath(path: string): string {
   return quote(path, 1000)
 }
 
-/** The `code` of a system or SQLite error, or '' where there is none. */
+/** The `code` of a system or SQLite error, or '' where there is none. Never throws. */
 export function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return ''
-  return typeof error.code === 'string' ? error.code : ''
+  try {
+    if (typeof error !== 'object' || error === null || !('code' in error)) return ''
+    return typeof error.code === 'string' ? error.code : ''
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * The message of what was thrown, or what it is, where that is no Error. Never throws: anything can be thrown, also an
+ * object that has no text, or a proxy that throws at each touch.
+ */
+export function messageOf(error: unknown): string {
+  try {
+    if (error instanceof Error && typeof error.message === 'string') return error.message
+  } catch {
+    return 'something that cannot be looked at'
+  }
+  return typeof error === 'string' ? error : quote(error)
 }
 
 function describe(value: unknown): string {
-  if (value instanceof Promise) return 'a Promise (forgotten await?)'
   try {
+    if (value instanceof Promise) return 'a Promise (forgotten await?)'
     return typeof value === 'object' ? (JSON.stringify(value) ?? String(value)) : String(value)
   } catch {
+    return tagOf(value)
+  }
+}
+
+function tagOf(value: unknown): string {
+  try {
     return Object.prototype.toString.call(value)
+  } catch {
+    return 'something that cannot be looked at'
   }
 }

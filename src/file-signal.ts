@@ -1,7 +1,7 @@
 import { attempt } from './attempt.js'
 import { shared } from './commons.js'
-import { FileSignalError } from './errors.js'
-import { type Cursor, formatId } from './event.js'
+import { FileSignalError, messageOf } from './errors.js'
+import { type Cursor, formatId, type Hint } from './event.js'
 import { createHealth } from './health.js'
 import type { HydrateMode } from './hook-options.js'
 import { clientOf } from './http/client-address.js'
@@ -19,6 +19,7 @@ import { createHandler, type NodeContext, type NodeHandler, type NodeRequest } f
 import { createKoaSource, createSourceHandler, type SourceOf } from './http/source.js'
 import { createInspector, type InspectorOptions } from './inspector/router.js'
 import { createMetrics, type MetricsOptions } from './metrics/router.js'
+import { fn } from './option-values.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
 import { createPaths, projectAbove } from './paths.js'
@@ -32,6 +33,7 @@ import {
   type SignalEntry,
 } from './publisher.js'
 import { createReport } from './report.js'
+import { callSafely, guarded } from './safe-call.js'
 import type { SignalEngine } from './signal/engine.js'
 import { fileSignal } from './signal/file.js'
 import { memorySignal } from './signal/memory.js'
@@ -146,17 +148,28 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
 
   /** The row is safe: wake the other processes, and the readers of this one. */
   function onCommit(head: Cursor): void {
-    try {
-      signal().raise(head)
-    } catch (cause) {
-      report(new FileSignalError('SIGNAL_FAILED', 'the signal engine threw', { cause }))
-    }
+    // An engine of the application's may be async, and fail by a promise.
+    callSafely(() => signal().raise(head), signalThrew)
     streams.wake('local')
+  }
+
+  function signalThrew(cause: unknown): void {
+    report(new FileSignalError('SIGNAL_FAILED', `the signal engine failed (${messageOf(cause)})`, { cause }))
+  }
+
+  /** A hint is never worth more than the row: what is none, or threw, is no hint. */
+  function newestSignal(): Hint | null {
+    let newest: Hint | null = null
+    callSafely(() => {
+      const given = signal().newest?.() ?? null
+      if (given !== null && Number.isSafeInteger(given.n)) newest = given
+      return given
+    }, signalThrew)
+    return newest
   }
 
   const payload = lazily((): PayloadEngine => {
     panel.used(true)
-    const newestSignal = () => signal().newest?.() ?? null
     const create = settings.payload ?? sqlite()
     return create({
       database: paths.database,
@@ -219,16 +232,20 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   const stats = async () => statsOf(await open(payload).stats())
 
   async function prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult> {
+    const tell = guarded('onProgress', fn(onProgress, 'onProgress'), report)
     const { ended } = await endLost(open(payload))
     await ended
-    return payload().prune(onProgress)
+    return payload().prune(tell)
   }
 
   async function closeAll(): Promise<void> {
     await Promise.all([writers.close(), streams.close()])
-    await payload.made?.close()
-    await signal.made?.close()
-    panel.used(false)
+    try {
+      await payload.made?.close()
+    } finally {
+      await signal.made?.close()
+      panel.used(false)
+    }
   }
 
   const close = (): Promise<void> => {
