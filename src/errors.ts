@@ -69,6 +69,21 @@ export const ERRORS = {
     when: 'SQLite found the store damaged; it was set aside and a new one begun (reported, not thrown)',
     remedy: 'look at the disk; the damaged file stands beside the new one, its readers get one reset',
   },
+  STORE_SPLIT: {
+    when: 'the store’s -wal or -shm file was deleted or replaced while it was open, by a cleaner, a sync or backup tool or another SQLite (reported, not thrown)',
+    remedy:
+      'find what touches the files beside the store, and see docs/backup.md; what could be saved was put back, and where something is missing browsers got one reset',
+  },
+  STORE_RESTORED: {
+    when: 'the store was replaced, emptied, or put back to an older state (reported, not thrown)',
+    remedy:
+      'nothing, if it was you; otherwise look who touches the store and the files beside it: browsers got one reset',
+  },
+  STORE_UNCERTAIN: {
+    when: 'an event was committed, but its file was moved away or could not be looked at, and it could not be stored again',
+    remedy:
+      'the event is stored or not: signal again with the same { dedupe } where it must not be there twice',
+  },
   STORE_NETWORK: {
     when: 'the store is on a network disk, where SQLite is slow and locks are weak (reported, not thrown)',
     remedy: 'move FILE_SIGNAL_DATABASE to a local disk, or use Postgres or Redis',

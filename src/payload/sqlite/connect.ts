@@ -4,28 +4,24 @@ import { FileSignalError, quotePath } from '../../errors.js'
 import { lookAt, makeFile, makeFolder } from '../../folders.js'
 import type { Retention } from '../../options.js'
 import type { PayloadSite } from '../engine.js'
-import {
-  type Connection,
-  createConnection,
-  Damaged,
-  inodeOf,
-  isAhead,
-  Leftovers,
-  renew,
-} from './connection.js'
+import { type Connection, createConnection, Damaged, GAP, Leftovers } from './connection.js'
 import { type Database, openDatabase } from './driver.js'
 import { isDamage } from './fault.js'
+import { createFiles, inodeOf } from './files.js'
+import { isAhead, renewAbove } from './history.js'
 import type { Host } from './host.js'
+import { isForeignWal, noteOwner } from './owner.js'
+import { putBack, type Rescued } from './rescue.js'
 import { type Finding, inspect, isOurs, migrate } from './schema/migrate.js'
 
 /** NFS, SMB (three kinds) and FUSE: WAL needs memory shared by all readers, which only one machine has. */
 const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546])
-/** What a crash of the machine may have rolled back is far less than this. */
-const REBOOT_GAP = 1_000_000
 
 /**
  * Opens the store, creating it where nothing stands, and settles whether it is still the one it was:
  * a copy put in its place, or one that stands below the newest signal, gets a new epoch.
+ *
+ * Rows that were rescued from a connection on files that are gone are put back first.
  *
  * As a guest (in the database of `host`, or with `wasGuest` in one that is known as an application's) it makes
  * and clears no files: what is gone throws STORE_FAILED.
@@ -33,18 +29,23 @@ const REBOOT_GAP = 1_000_000
  * Synchronous and never waiting: a busy store throws SQLITE_BUSY, a half-deleted one `Leftovers`.
  * Otherwise throws STORE_FOREIGN, STORE_NEWER, STORE_UNWRITABLE, STORE_FULL, PATH_UNSAFE or the driver's error.
  */
-export function connect(path: string, site: PayloadSite, host: Host | null, wasGuest: boolean): Connection {
+export function connect(path: string, site: PayloadSite, { host, wasGuest, rescued }: Entry): Connected {
   if (!host && !wasGuest) makeReady(path, site)
   const before = inodeOf(path)
   if (before === '') throw gone(path)
   const db = (host?.open ?? openDatabase)(path)
   try {
     const network = NETWORK_TYPES.has(statfsSync(dirname(path)).type)
-    const finding = prepareStore(db, path, network, host !== null)
+    const { finding, mode, isMended } = prepareStore(db, path, network, host !== null)
     if (inodeOf(path) !== before) throw finding.isGuest ? gone(path) : new Leftovers(path)
-    const connection = createConnection(db, path, before, network, finding)
-    settle(connection, before, site)
-    return connection
+    const files = createFiles(path, before, mode === 'wal')
+    if (mode === 'wal' && (files.wal === 0 || files.shm === 0)) throw finding.isGuest ? gone(path) : torn()
+    const connection = createConnection(db, files, network, finding)
+    connection.checkSchema()
+    const rescue = rescued.length > 0 ? putBack(connection, rescued) : null
+    const isRenewed = settle(connection, before, site, isMended || rescue?.isMixed === true)
+    if (mode === 'wal' && !finding.isGuest) noteOwner(path, site)
+    return { connection, isRenewed, restored: rescue?.restored ?? 0 }
   } catch (error) {
     const damaged = isDamage(error) && host === null && saysItIsOurs(db)
     db.close()
@@ -52,13 +53,37 @@ export function connect(path: string, site: PayloadSite, host: Host | null, wasG
   }
 }
 
+/** What is known before a store is opened. */
+export interface Entry {
+  readonly host: Host | null
+  readonly wasGuest: boolean
+  /** Rows of a connection that was no longer on the store's files. */
+  readonly rescued: Rescued
+}
+
+export interface Connected {
+  readonly connection: Connection
+  /** True where a store that was there before has got a new epoch. */
+  readonly isRenewed: boolean
+  /** Rows that were put back. */
+  readonly restored: number
+}
+
 /** Makes folder and file where they are missing. */
 function makeReady(path: string, site: PayloadSite): void {
   makeFolder(dirname(path), site)
   const leftovers = [lookAt(`${path}-wal`), lookAt(`${path}-shm`)]
-  if (lookAt(path) !== null) return
+  if (lookAt(path) !== null) {
+    if (isForeignWal(path)) throw new Leftovers(path)
+    return
+  }
   if (leftovers.some((file) => file !== null)) throw new Leftovers(path)
   makeFile(path, site)
+}
+
+/** A side file was unlinked while the store was being opened: it is opened once more. */
+function torn(): Error {
+  return Object.assign(new Error('a side file is gone'), { code: 'SQLITE_BUSY' })
 }
 
 /** An application's database that is not where it was is the application's business. */
@@ -80,8 +105,16 @@ function saysItIsOurs(db: Database): boolean {
   }
 }
 
+interface Prepared {
+  readonly finding: Finding
+  /** The journal mode. */
+  readonly mode: string
+  /** True where tables or rows of ours were missing, and rows may be gone that were never marked. */
+  readonly isMended: boolean
+}
+
 /** Brings settings and schema up to date; an application's own settings stay as they are. */
-function prepareStore(db: Database, path: string, network: boolean, isHost: boolean): Finding {
+function prepareStore(db: Database, path: string, network: boolean, isHost: boolean): Prepared {
   // One snapshot: another process may create the store between two looks, which then seem to be of another's.
   db.exec('BEGIN')
   const finding = inspect(db, path, isHost)
@@ -93,52 +126,55 @@ function prepareStore(db: Database, path: string, network: boolean, isHost: bool
   const synchronous = bootId() === null || mode !== 'wal' ? 'FULL' : 'NORMAL'
   db.exec(`PRAGMA synchronous = ${synchronous}; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF`)
   if (!finding.isGuest) db.exec('PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 8388608')
-  if (!finding.outdated) return finding
+  if (!finding.outdated) return { finding, mode, isMended: false }
   db.exec('BEGIN IMMEDIATE')
   try {
     const latest = inspect(db, path, isHost)
-    if (latest.outdated) migrate(db, latest)
+    const isMended = latest.outdated && migrate(db, latest)
     db.exec('COMMIT')
-    return latest
+    return { finding: latest, mode, isMended }
   } catch (error) {
     db.exec('ROLLBACK')
     throw error
   }
 }
 
-/** Compares what the store remembers with what is true now; writes only where they differ. */
-function settle(connection: Connection, place: string, site: PayloadSite): void {
+/** Compares what the store remembers with what is true now; writes only where they differ. True for a new epoch. */
+function settle(connection: Connection, place: string, site: PayloadSite, isMended: boolean): boolean {
   const { retention } = site
   const hint = site.newestSignal()
   const boot = bootId()
   // Without the device: its number may change with a reboot. Network disks make inodes up as they like.
   const inode = connection.network ? 'network' : (place.split(':')[1] ?? '')
-  const isSameFile = (): boolean => connection.getMeta('inode') === inode && !isAhead(connection, hint)
+  const isSameFile = (): boolean => connection.getMeta('inode') === inode
+  const isBehind = (): boolean => isAhead(connection, hint, connection.head())
   const isSameBoot = (): boolean => boot === null || connection.getMeta('boot') === boot
   const isSameRetention = (): boolean =>
     retention === null || connection.getMeta('retention') === keptRetention(retention)
-  if (isSameFile() && isSameBoot() && isSameRetention()) return
+  if (!isMended && isSameFile() && !isBehind() && isSameBoot() && isSameRetention()) return false
 
-  connection.transaction('BEGIN IMMEDIATE', () => {
+  return connection.transaction('BEGIN IMMEDIATE', () => {
+    const isNew = connection.getMeta('inode') === null && !isMended
     if (boot !== null && !isSameBoot()) {
       if (connection.getMeta('boot') !== null) skipNumbers(connection)
       connection.setMeta('boot', boot)
     }
-    if (!isSameFile()) {
-      renew(connection, hint)
-      connection.setMeta('inode', inode)
-    }
+    const isReplaced = isMended || (!isNew && !isSameFile()) || isBehind()
+    // Above all numbers that were signalled here, also by a store that stood here before.
+    if (isReplaced) renewAbove(connection, hint, 0)
+    if (!isSameFile()) connection.setMeta('inode', inode)
     if (retention !== null && !isSameRetention()) {
       connection.setMeta('retention', keptRetention(retention))
       connection.setMeta('counted', '0')
     }
+    return isReplaced && !isNew
   })
 }
 
 /** Rows that readers have seen may be gone after a crash of the machine: their numbers must not come again. */
 function skipNumbers(connection: Connection): void {
   const { events } = connection.tables
-  connection.prepare(`UPDATE sqlite_sequence SET seq = seq + ${REBOOT_GAP} WHERE name = '${events}'`).run()
+  connection.prepare(`UPDATE sqlite_sequence SET seq = seq + ${GAP} WHERE name = '${events}'`).run()
 }
 
 function keptRetention(retention: Partial<Retention>): string {

@@ -1,37 +1,34 @@
-import { lstatSync, type Stats } from 'node:fs'
-import { FileSignalError } from '../../errors.js'
-import { type Cursor, type Hint, randomEpoch } from '../../event.js'
+import { randomEpoch } from '../../event.js'
 import { DEFAULT_RETENTION, type Retention } from '../../options.js'
 import type { Head } from '../engine.js'
 import type { Database, Statement } from './driver.js'
+import type { StoreFiles } from './files.js'
 import type { Finding } from './schema/migrate.js'
 import type { Tables } from './schema/tables.js'
 
 /** One open store file, until it is found replaced. */
 export interface Connection {
   readonly db: Database
-  /** What our tables are called in it. */
+  /** Names of our tables in it. */
   readonly tables: Tables
   /** True in an application's own database: its file is never repaired, moved or measured by us. */
   readonly isGuest: boolean
-  /** Device and inode of the open file. */
-  readonly inode: string
   /** True on a network disk. */
   readonly network: boolean
-  /** Inode of the -wal file that belongs to this store, 0 where there is none. */
-  readonly walInode: number
-  /**
-   * True where another file, or none, stands at the path now; throws `Damaged` where the file was
-   * overwritten by a smaller one. Costs one lstat, 2 µs; opens nothing.
-   */
-  moved(): boolean
+  readonly files: StoreFiles
   head(): Head
-  /** The head, and how far anything was pruned; one statement, for every page asks. */
+  /** The head, and how far anything was pruned; one statement, for every page asks. Throws `Incomplete`. */
   standing(): Standing
   epoch(): string
+  /** Identity of the row with a number; null where there is none. */
+  rowAt(n: number): RowMark | null
+  /** Newest pruned row number of a key, 0 for none. */
+  markOf(key: string): number
+  /** Throws `Incomplete` where a table, an index or a trigger of ours has gone since the last call. */
+  checkSchema(): void
   /** Bytes in use: pages of the file that are not free. Of an application's database most are not ours. */
   bytes(): number
-  /** What the store remembers, over the defaults. */
+  /** The store's own limits, over the defaults. */
   retention(): Retention
   /** Runs a function in one transaction: all or nothing. */
   transaction<T>(begin: 'BEGIN' | 'BEGIN IMMEDIATE', fn: () => T): T
@@ -41,17 +38,26 @@ export interface Connection {
   close(): void
 }
 
-/** Where a store stands: `floor` is how far marks may have been folded away, `marked` the newest mark. */
+/** Place of a store: `floor` is how far marks may have been folded away, `marked` the newest mark. */
 export interface Standing {
   readonly head: Head
   readonly floor: number
   readonly marked: number
 }
 
+/** What tells a row from another one that was once given the same number. */
+export interface RowMark {
+  readonly key: string
+  readonly createdAt: number
+}
+
 /** Thrown where only the main file is gone: what is left of it must be cleared under the lock first. */
 export class Leftovers extends Error {}
 
-/** Thrown where a store of ours is broken as soon as it is opened, or was overwritten while it was open. */
+/** Thrown where rows or tables of ours have vanished: opening the store anew makes them again. */
+export class Incomplete extends Error {}
+
+/** Thrown where a store of ours is broken. */
 export class Damaged extends Error {
   constructor(
     readonly inode: string,
@@ -64,66 +70,57 @@ export class Damaged extends Error {
 /** Prepares what every use of an open store needs. */
 export function createConnection(
   db: Database,
-  path: string,
-  inode: string,
+  files: StoreFiles,
   network: boolean,
-  { tables, isGuest }: Finding,
+  { tables, isGuest, isWhole }: Finding,
 ): Connection {
-  const { events, meta, standing: standingTable } = tables
+  const { events, meta, pruned, standing: standingTable } = tables
   const selectMeta = db.prepare(`SELECT value FROM ${meta} WHERE name = ?`)
   const replaceMeta = db.prepare(`INSERT OR REPLACE INTO ${meta} (name, value) VALUES (?, ?)`)
   // Another process's commit empties SQLite's page cache, so each table that is asked costs a read: ask two.
   const selectStanding = db.prepare(
     `SELECT seq AS n, epoch, start, floor, marked FROM ${standingTable}, sqlite_sequence WHERE name = '${events}'`,
   )
-  const selectEpoch = db.prepare(`SELECT epoch FROM ${standingTable}`)
+  const selectRow = db.prepare(`SELECT key, created_at AS createdAt FROM ${events} WHERE id = ?`)
+  const selectMark = db.prepare(`SELECT n FROM ${pruned} WHERE key = ?`)
   const selectBytes = db.prepare(
     `SELECT (page_count - freelist_count) * page_size AS used
       FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
   )
-  const selectTotal = db.prepare(
-    'SELECT page_count * page_size AS total FROM pragma_page_count, pragma_page_size',
-  )
-  let largest = 0
+  const selectVersion = db.prepare('PRAGMA schema_version')
+  let schemaVersion = -1
   const begins = { BEGIN: db.prepare('BEGIN'), 'BEGIN IMMEDIATE': db.prepare('BEGIN IMMEDIATE') }
   const commit = db.prepare('COMMIT')
   const getMeta = (name: string): string | null =>
     (selectMeta.get(name) as { value: string } | undefined)?.value ?? null
   const setMeta = (name: string, value: string): void => void replaceMeta.run(name, value)
 
-  function moved(): boolean {
-    const file = fileAt(path)
-    if (identityOf(file) !== inode) return true
-    const { size } = file as Stats
-    // Another's damage is for him to find.
-    if (!isGuest && size < largest) checkShrunk()
-    largest = size
-    return false
-  }
-
-  /** An older copy was written over the open file: its pages and those of the -wal fit no longer. VACUUM shrinks it too. */
-  function checkShrunk(): void {
-    const { total } = selectTotal.get() as { total: number }
-    if (total >= largest) throw new Damaged(inode, null)
-  }
-
   function standing(): Standing {
-    const row = selectStanding.get() as Head & Omit<Standing, 'head'>
+    const row = selectStanding.get() as (Head & Omit<Standing, 'head'>) | undefined
+    if (!row) throw new Incomplete('the rows that the store keeps about itself are gone')
     const { n, epoch, start, floor, marked } = row
     return { head: { n, epoch, start }, floor, marked }
+  }
+
+  function checkSchema(): void {
+    const { schema_version: version } = selectVersion.get() as { schema_version: number }
+    if (version === schemaVersion) return
+    if (schemaVersion !== -1 && !isWhole(db)) throw new Incomplete('tables of the store are gone')
+    schemaVersion = version
   }
 
   return {
     db,
     tables,
     isGuest,
-    inode,
     network,
-    walInode: lstatSync(`${path}-wal`, { throwIfNoEntry: false })?.ino ?? 0,
-    moved,
+    files,
     head: () => standing().head,
     standing,
-    epoch: () => (selectEpoch.get() as { epoch: string }).epoch,
+    epoch: () => standing().head.epoch,
+    rowAt: (n) => (selectRow.get(n) as RowMark | undefined) ?? null,
+    markOf: (key) => (selectMark.get(key) as { n: number } | undefined)?.n ?? 0,
+    checkSchema,
     bytes: () => {
       const { used } = selectBytes.get() as { used: number }
       return used
@@ -150,23 +147,24 @@ export function createConnection(
   }
 }
 
-/** Gives the store a new epoch from its head on. Call it inside a write transaction. */
-export function renew(connection: Connection, hint: Hint | null, start = connection.head().n): void {
-  connection
-    .prepare(`UPDATE ${connection.tables.standing} SET epoch = ?, start = ?`)
-    .run(randomEpoch(), start)
-  // A foreign writer's bare number carries no epoch that would outdate it: believe it once only.
-  if (hint?.epoch === null) connection.setMeta('distrusted', String(hint.n))
-}
+/** Numbers that are skipped where some may have been given out unseen: far more than any crash can take back. */
+export const GAP = 1_000_000
 
-/** True where a hint names a row above the store's head. A bare number is believed once only. */
-export function isAhead(
-  connection: Connection,
-  hint: Hint | null,
-  head: Cursor = connection.head(),
-): boolean {
-  if (hint === null || hint.n <= head.n) return false
-  return hint.epoch === null ? connection.getMeta('distrusted') !== String(hint.n) : hint.epoch === head.epoch
+/**
+ * Gives the store a new epoch, which begins above its own numbers, those of its marks, and `above`: numbers never go
+ * back, so that whoever stands higher knows this epoch for a newer one. Call it inside a write transaction.
+ */
+export function renew(connection: Connection, above: number): void {
+  const { events, standing, pruned } = connection.tables
+  const { head, floor, marked } = connection.standing()
+  const { newest } = connection
+    .prepare(
+      `SELECT max(coalesce((SELECT max(id) FROM ${events}), 0), coalesce((SELECT max(n) FROM ${pruned}), 0)) AS newest`,
+    )
+    .get() as { newest: number }
+  const start = Math.max(head.n, newest, floor, marked, above) + GAP
+  connection.prepare(`UPDATE sqlite_sequence SET seq = ? WHERE name = '${events}'`).run(start)
+  connection.prepare(`UPDATE ${standing} SET epoch = ?, start = ?`).run(randomEpoch(head.epoch), start)
 }
 
 function unlimited(_name: string, value: unknown): unknown {
@@ -179,21 +177,4 @@ function rollback(db: Database): void {
   } catch {
     // SQLite has rolled back by itself, as it does when the disk is full.
   }
-}
-
-/** Device and inode of the file at a path, '' where there is none. Throws PATH_UNSAFE. */
-export function inodeOf(path: string): string {
-  return identityOf(fileAt(path))
-}
-
-function fileAt(path: string): Stats | undefined {
-  const file = lstatSync(path, { throwIfNoEntry: false })
-  if (file && !file.isFile()) {
-    throw new FileSignalError('PATH_UNSAFE', `"${path}" is not a regular file`)
-  }
-  return file
-}
-
-function identityOf(file: Stats | undefined): string {
-  return file ? `${file.dev}:${file.ino}` : ''
 }

@@ -27,6 +27,16 @@ export function isDamage(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(faultOf(error))
 }
 
+/** True where a table, or a column, that our statements name is not there. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && /^no such (table|column)/.test(error.message)
+}
+
+/** True for what a connection may go on to say after its cause is gone: rights, and files that it could not read. */
+export function isStuck(error: unknown): boolean {
+  return /^SQLITE_(READONLY|CANTOPEN|IOERR|PERM)/.test(faultOf(error))
+}
+
 /** Turns a driver's or the system's error into ours. */
 export function toFault(error: unknown, path: string): FileSignalError {
   if (error instanceof FileSignalError) return error

@@ -1,9 +1,10 @@
 import { FileSignalError, quotePath } from '../../errors.js'
 import type { Cursor, Hint } from '../../event.js'
 import type { NewRow, Transacted, Work } from '../engine.js'
-import { current } from './current.js'
+import { Incomplete } from './connection.js'
 import type { Statement } from './driver.js'
 import { toFault } from './fault.js'
+import { current } from './history.js'
 import type { Host } from './host.js'
 import { type Inserted, prepareInsert } from './insert.js'
 import type { Opened } from './opener.js'
@@ -77,7 +78,7 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
     }
     // A trigger of the application's may have stored events, too.
     if (to > from) {
-      opened.known = { epoch: opened.known.epoch, n: to }
+      opened.known = { epoch: opened.known.epoch, n: to, row: null }
       onCommit(opened.known)
     }
     return { transacted: { epoch: opened.known.epoch, rows: kept } }
@@ -126,7 +127,9 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
   }
 
   function headOf({ standing }: Statements): Cursor {
-    return standing.get() as Cursor
+    const head = standing.get() as Cursor | undefined
+    if (!head) throw new Incomplete('the rows that the store keeps about itself are gone')
+    return head
   }
 
   /** What has failed may have committed first. A full disk rolls back by itself, which is no COMMIT. */

@@ -1,15 +1,20 @@
 import { renameSync, rmSync } from 'node:fs'
+import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { codeOf, FileSignalError, quotePath } from '../../errors.js'
-import type { Cursor } from '../../event.js'
 import { lookAt, makeFile } from '../../folders.js'
-import type { PayloadSite } from '../engine.js'
+import type { Appended, PayloadSite } from '../engine.js'
+import { abandon } from './abandon.js'
 import { connect, gone } from './connect.js'
-import { type Connection, Damaged, inodeOf, Leftovers } from './connection.js'
-import { isBusy, isDamage, toFault } from './fault.js'
+import { type Connection, Damaged, Incomplete, Leftovers } from './connection.js'
+import { isBusy, isDamage, isMissing, isStuck, toFault } from './fault.js'
+import { inodeOf, type Place } from './files.js'
+import { ensureContinued, isContinued, type Known } from './history.js'
 import type { Host } from './host.js'
 import { type LeaseRows, prepareLeases } from './leases.js'
 import { withLock } from './lock.js'
+import { isForeignWal } from './owner.js'
+import { gather, type Rescued } from './rescue.js'
 import { prepareRows, type Rows } from './rows.js'
 
 /** An open store with its statements. */
@@ -17,13 +22,32 @@ export interface Opened {
   readonly connection: Connection
   readonly rows: Rows
   readonly leases: LeaseRows
-  /** The newest head that was seen through this connection, and when, by the monotonic clock. */
-  known: Cursor
-  knownAt: number
+  /** The newest place that was seen through this connection. */
+  known: Known
+  /** When the store was last compared with what is known and signalled, by the monotonic clock. */
+  lookedAt: number
+  /** First number of rows that were committed to files that are gone: their publisher stores them anew. */
+  unsaved: number
+  /** Told that the store has lost what was seen or signalled. */
+  readonly onRenewed: () => void
 }
 
 /** Thrown after a commit into a file that no longer stands at the path. */
 export class Moved extends Error {}
+
+/** Thrown where the connection's -wal or -shm is not the one at the path: it must be given up under the lock first. */
+export class Split extends Error {}
+
+/** Thrown after a commit where the path cannot be looked at, so that nobody knows yet what it was good for. */
+export class Unseen extends Error {
+  /** `look` looks again: throws `Moved`, or what keeps it from looking; otherwise the commit counts. */
+  constructor(
+    readonly look: () => readonly Appended[],
+    cause: unknown,
+  ) {
+    super('the path of the store cannot be looked at', { cause })
+  }
+}
 
 /** Keeps one connection to whatever file stands at the store's path. */
 export interface Opener {
@@ -31,8 +55,8 @@ export interface Opener {
   /**
    * Runs a function on the store. Never waits; throws SQLITE_BUSY, `Leftovers`, `Damaged`, ...
    *
-   * With `look` the store is first made sure to be the one at the path; a function that looks by itself
-   * afterwards saves that, and throws `Moved`.
+   * With `look` the store is first made sure to be the one at the path; a function that looks by itself afterwards, and
+   * throws `Moved`, needs that only after a while without a look.
    */
   attempt<T>(fn: (opened: Opened) => T, look?: boolean): T
   /** Does what must be done before another attempt: waits, clears leftovers, sets a damaged store aside. */
@@ -47,12 +71,19 @@ export const PATIENCE = 10_000
 /** Trying again at once for so long catches a writer that is about to commit, as most do within 0.05 ms. */
 const SPIN = 1
 const LONGEST_PAUSE = 25
+/** Opening anew heals at once, or not at all. */
+const MOST_OPENINGS = 3
 
 /** With `host` the store is the application's own database, opened by the copy of SQLite that it uses. */
 export function createOpener(path: string, site: PayloadSite, host: Host | null): Opener {
   let opened: Opened | null = null
   /** A connection whose file is gone from the path: kept until its leftovers were told from the new store's. */
   let orphan: Connection | null = null
+  /** A connection whose side files are gone from the path, until it is given up. */
+  let split: Opened | null = null
+  let rescued: Rescued = []
+  /** What is known of the store stays known when it is opened anew. */
+  let known: Known | null = null
   let closed = false
   /** Once an application's database, always one: its files are never repaired. */
   let isGuest = host !== null
@@ -60,64 +91,106 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   function open(look: boolean): Opened {
     // A call that waited for a lock must not open anew what was closed meanwhile.
     if (closed) throw new FileSignalError('CLOSED', 'the store is closed')
-    if (opened && look && opened.connection.moved()) disown()
+    if (opened && (look || !opened.connection.files.isFresh()))
+      leave(opened, opened.connection.files.glance())
     if (opened) return opened
+    if (split) throw new Split(path)
     if (orphan && isStale(orphan)) throw new Leftovers(path)
-    const connection = connect(path, site, host, isGuest)
+    return openAnew()
+  }
+
+  function openAnew(): Opened {
+    const { connection, isRenewed, restored } = connect(path, site, { host, wasGuest: isGuest, rescued })
     isGuest = connection.isGuest
-    opened = {
+    const fresh: Opened = {
       connection,
       rows: prepareRows(connection),
       leases: prepareLeases(connection, connection.tables),
-      known: connection.head(),
-      knownAt: performance.now(),
+      known: known ?? { ...connection.head(), row: null },
+      lookedAt: Number.NEGATIVE_INFINITY,
+      unsaved: Number.POSITIVE_INFINITY,
+      onRenewed: reportRestored,
+    }
+    if (rescued.length > 0) reportSplit(restored)
+    else if (isRenewed) reportRestored()
+    rescued = []
+    opened = fresh
+    if (!connection.transaction('BEGIN', () => isContinued(fresh, connection.standing()))) {
+      connection.transaction('BEGIN IMMEDIATE', () => ensureContinued(fresh, site.newestSignal))
     }
     orphan?.close()
     orphan = null
     if (connection.network) {
       site.report(new FileSignalError('STORE_NETWORK', `${quotePath(path)} is on a network disk`))
     }
-    return opened
+    return fresh
   }
 
-  function disown(): void {
-    orphan?.close()
-    orphan = opened?.connection ?? null
+  /** Lets go of a connection that is not on the files at the path. */
+  function leave(left: Opened, place: Place): void {
+    if (place === 'here') return
     opened = null
+    known = left.known
+    if (place === 'split') split = left
+    else {
+      orphan?.close()
+      orphan = left.connection
+    }
   }
 
   /** True where the -wal file at the path belongs to the file that used to be there: SQLite would replay it. */
-  function isStale(connection: Connection): boolean {
+  function isStale({ files }: Connection): boolean {
     const wal = lookAt(`${path}-wal`)
-    return wal !== null && connection.walInode !== 0 && wal.ino === connection.walInode && connection.moved()
+    return wal !== null && files.wal !== 0 && wal.ino === files.wal && inodeOf(path) !== files.inode
   }
 
   function attempt<T>(fn: (opened: Opened) => T, look = true): T {
     let firstFailure = 0
-    for (;;) {
+    for (let openings = 0; ; ) {
       try {
         return fn(open(look || firstFailure > 0))
       } catch (error) {
         firstFailure ||= performance.now()
         if (isBusy(error) && performance.now() - firstFailure < SPIN) continue
-        if (error instanceof FileSignalError || isBusy(error)) throw error
-        if (error instanceof Leftovers || error instanceof Damaged) throw error
+        if (!isOfSqlite(error) || isBusy(error)) throw error
+        openings += 1
+        if (openings > MOST_OPENINGS || !opened) throw error
         // Whatever SQLite says about a file that is no longer at the path: look at the one that is.
-        if (opened?.connection.moved()) continue
-        throw error
+        if (error instanceof Moved || opened.connection.files.look() !== 'here') continue
+        if (error instanceof Incomplete || isMissing(error)) mend()
+        else if (isStuck(error) && openings === 1) reopen()
+        else throw error
       }
     }
+  }
+
+  /** Rights that are right again, or an index that was spoilt, are seen by a new connection only. */
+  function reopen(): void {
+    if (!opened || isGuest) return
+    known = opened.known
+    opened.connection.close()
+    opened = null
+  }
+
+  /** What is missing of our tables is made again where a store is opened. */
+  function mend(): void {
+    if (!opened) return
+    known = opened.known
+    opened.connection.close()
+    opened = null
   }
 
   async function recover(error: unknown, round: number): Promise<void> {
     if (isBusy(error)) {
       await pause(Math.min(2 ** round, LONGEST_PAUSE) * (0.5 + Math.random() / 2))
     } else if (isGuest) {
-      throw error instanceof Leftovers ? gone(path) : toFault(error, path)
+      throw error instanceof Leftovers || error instanceof Split ? giveUp() : toFault(error, path)
+    } else if (error instanceof Split) {
+      await repair(giveUpSplit)
     } else if (error instanceof Leftovers) {
       await repair(clearLeftovers)
     } else if (error instanceof Damaged || (opened && isDamage(error))) {
-      const inode = error instanceof Damaged ? error.inode : (opened as Opened).connection.inode
+      const inode = error instanceof Damaged ? error.inode : (opened as Opened).connection.files.inode
       await repair(() => setAside(inode))
     } else throw toFault(error, path)
   }
@@ -130,9 +203,35 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     }
   }
 
+  /** The application's own connection is on the lost files, too: that is its business. */
+  function giveUp(): FileSignalError {
+    split?.connection.close()
+    split = null
+    return gone(path)
+  }
+
+  /** Saves what only the lost -wal has, and leaves the files at the path to those who are on them. */
+  function giveUpSplit(): void {
+    if (!split) return
+    const { connection, unsaved } = split
+    // Signals follow commits that were made sure of: what lies beyond is stored anew by its own publisher.
+    const hint = site.newestSignal()
+    const seen = Math.max(split.known.n, hint?.epoch === split.known.epoch ? hint.n : 0)
+    try {
+      rescued = gather(connection, Math.min(seen, unsaved - 1))
+    } catch {
+      // Somebody else has given it up already, and what it knew is known there.
+    }
+    // An index that is there without its -wal describes another one to whoever opens the store.
+    if (lookAt(`${path}-shm`)?.ino === connection.files.shm) rmSync(`${path}-shm`, { force: true })
+    abandon(connection)
+    split = null
+    if (rescued.length === 0) reportSplit(0)
+  }
+
   /** Only the main file is gone or replaced: its -wal and -shm would spoil the next store. */
   function clearLeftovers(): void {
-    if (lookAt(path) !== null && !(orphan && isStale(orphan))) return
+    if (lookAt(path) !== null && !(orphan && isStale(orphan)) && !isForeignWal(path)) return
     rmSync(`${path}-wal`, { force: true })
     rmSync(`${path}-shm`, { force: true })
     // Under the lock too, or the next process that finds no main file would unlink the new store's -wal.
@@ -149,6 +248,17 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
         `${quotePath(path)} is damaged and was renamed to ${quotePath(aside)}`,
       ),
     )
+  }
+
+  function reportSplit(restored: number): void {
+    const what = `a -wal or -shm file of ${quotePath(path)} was deleted or replaced while it was open`
+    const saved = restored === 1 ? '1 event was put back' : `${restored} events were put back`
+    site.report(new FileSignalError('STORE_SPLIT', restored === 0 ? what : `${what}; ${saved}`))
+  }
+
+  function reportRestored(): void {
+    const what = `${quotePath(path)} is another file, or is in an older state, than was signalled or seen here`
+    site.report(new FileSignalError('STORE_RESTORED', what))
   }
 
   async function run<T>(fn: (opened: Opened) => T, patience = PATIENCE): Promise<T> {
@@ -170,12 +280,33 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     run,
     close: () => {
       closed = true
-      opened?.connection.close()
+      if (opened && isLeft(opened)) abandon(opened.connection)
+      else opened?.connection.close()
+      if (split) abandon(split.connection)
       orphan?.close()
-      opened = null
-      orphan = null
+      opened = split = orphan = null
     },
   }
+}
+
+/** True where closing would touch files at the path that are not the connection's own. */
+function isLeft({ connection: { isGuest, files } }: Opened): boolean {
+  try {
+    return !isGuest && files.look() === 'split'
+  } catch {
+    return false
+  }
+}
+
+/** False for what needs a lock first, and for what is no matter of the file at the path. */
+function isOfSqlite(error: unknown): boolean {
+  return !(
+    error instanceof FileSignalError ||
+    error instanceof Leftovers ||
+    error instanceof Damaged ||
+    error instanceof Split ||
+    error instanceof Unseen
+  )
 }
 
 function moveAway(from: string, to: string): void {

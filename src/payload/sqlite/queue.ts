@@ -1,10 +1,13 @@
-import type { Cursor } from '../../event.js'
+import { performance } from 'node:perf_hooks'
+import { setTimeout as pause } from 'node:timers/promises'
+import { FileSignalError, quotePath } from '../../errors.js'
+import type { Cursor, Hint } from '../../event.js'
 import type { Appended, NewRow, Transacted, Work } from '../engine.js'
-import { renew } from './connection.js'
 import { toFault } from './fault.js'
+import { ensureContinued } from './history.js'
 import type { TransactionEnd } from './host-transaction.js'
-import type { Inserted } from './insert.js'
-import { Moved, type Opened, type Opener, PATIENCE } from './opener.js'
+import { type Inserted, isPlain } from './insert.js'
+import { Moved, type Opened, type Opener, PATIENCE, Unseen } from './opener.js'
 
 /** Appends in the order of the calls, whatever the store is doing. */
 export interface AppendQueue {
@@ -26,26 +29,32 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Asking for the epoch costs a tenth of an insert; an id that is late with a new one leads to a reset, no worse. */
-const EPOCH_TRUST = 100
+/** Milliseconds for which a comparison with what was signalled is good enough to insert by one statement. */
+const TRUST = 100
+/** Milliseconds between two looks at a path that cannot be looked at. */
+const LOOK_AGAIN = 25
 /** Waiting calls share one transaction up to this many rows: it holds the loop for about 5 ms. */
 const ROWS_PER_FLUSH = 1000
 
 export interface QueueSite {
   readonly opener: Opener
   readonly onCommit: (head: Cursor) => void
+  readonly newestSignal: () => Hint | null
   /** Runs a transaction; throws only where it has not begun. */
   readonly transact: (opened: Opened, work: Work) => TransactionEnd
 }
 
-export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQueue {
+export function createQueue(site: QueueSite): AppendQueue {
+  const { opener, transact } = site
   const waiting: Waiting[] = []
+  /** Calls that were committed to a file which then was not at the path: it may come back. */
+  const adrift = new WeakSet<Call>()
   let flushing = false
 
   async function append(rows: readonly NewRow[]): Promise<Appended> {
     if (waiting.length > 0) return enqueue(rows, null) as Promise<Appended>
     try {
-      return commit(opener, [rows], onCommit)[0] as Appended
+      return commit(site, [rows], adrift)[0] as Appended
     } catch (obstacle) {
       return enqueue(rows, obstacle) as Promise<Appended>
     }
@@ -80,6 +89,16 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
     let obstacle = first
     for (let round = 0; waiting.length > 0; round += 1) {
       try {
+        if (obstacle instanceof Unseen) {
+          const seen = await see(obstacle)
+          if (seen)
+            settle(
+              waiting.slice(0, seen.length),
+              seen.map((transacted) => ({ transacted })),
+            )
+          obstacle = null
+          continue
+        }
         if (obstacle !== null) await opener.recover(obstacle, round)
       } catch (fault) {
         refuse(fault)
@@ -93,7 +112,7 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
         round = 0
       } catch (error) {
         obstacle = error
-        expire(error)
+        if (!(error instanceof Unseen)) expire(error)
       }
     }
     flushing = false
@@ -113,7 +132,31 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
     const [first] = batch
     if (typeof first?.call === 'function') return [run(first.call)]
     const calls = batch.map(({ call }) => call as readonly NewRow[])
-    return commit(opener, calls, onCommit).map((transacted) => ({ transacted }))
+    return commit(site, calls, adrift).map((transacted) => ({ transacted }))
+  }
+
+  /** Looks until it is known what a commit was good for; null for nothing. Rejects with STORE_UNCERTAIN. */
+  async function see(unseen: Unseen): Promise<readonly Appended[] | null> {
+    for (const deadline = performance.now() + PATIENCE; ; ) {
+      await pause(LOOK_AGAIN)
+      try {
+        return unseen.look()
+      } catch (error) {
+        if (error instanceof Moved) return null
+        if (performance.now() > deadline) throw uncertain(error)
+      }
+    }
+  }
+
+  function uncertain(cause: unknown): FileSignalError {
+    return new FileSignalError('STORE_UNCERTAIN', `${quotePath(opener.path)} cannot be looked at`, { cause })
+  }
+
+  /** How a call is refused: what was committed somewhere may be stored all the same. */
+  function faultOf({ call }: Waiting, fault: unknown): unknown {
+    if (!adrift.has(call) || (fault instanceof FileSignalError && fault.code === 'STORE_UNCERTAIN'))
+      return fault
+    return uncertain(fault)
   }
 
   function settle(batch: readonly Waiting[], outcomes: readonly TransactionEnd[]): void {
@@ -127,13 +170,14 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
 
   /** What shares a transaction shares its fate: all of it is refused, nothing of it is stored. */
   function refuse(fault: unknown): void {
-    for (const call of waiting.splice(0, nextBatch().length)) call.reject(fault)
+    for (const call of waiting.splice(0, nextBatch().length)) call.reject(faultOf(call, fault))
   }
 
   function expire(failure: unknown): void {
     const now = performance.now()
     while (waiting[0] && waiting[0].deadline < now) {
-      waiting.shift()?.reject(toFault(failure, opener.path))
+      const call = waiting.shift() as Waiting
+      call.reject(faultOf(call, toFault(failure, opener.path)))
     }
   }
 
@@ -147,53 +191,55 @@ export function createQueue({ opener, onCommit, transact }: QueueSite): AppendQu
   }
 }
 
-/** Commits some calls' rows in one transaction, and tells what was stored for each. */
-function commit(
-  opener: Opener,
-  calls: readonly (readonly NewRow[])[],
-  onCommit: (head: Cursor) => void,
-): Appended[] {
-  return opener.attempt((opened) => {
-    const { connection, rows } = opened
-    const single = calls.length === 1 && calls[0]?.length === 1 ? calls[0][0] : undefined
-    const inserted = single
-      ? [[rows.insertOne(single)]]
-      : connection.transaction('BEGIN IMMEDIATE', () => calls.map((call) => rows.insertMany(call)))
-    if (noteHead(opened, inserted)) onCommit(opened.known)
-    // A handle on a deleted or renamed file goes on committing without error: then `attempt` does it all
-    // again in the file that stands at the path. After the wake-up, for looking takes a tenth of its way.
-    if (connection.moved()) throw new Moved()
-    return inserted.map((call) => ({ epoch: opened.known.epoch, rows: call }))
+/**
+ * Commits some calls' rows in one transaction, and tells what was stored for each. Those whose commit turns out to be
+ * good for nothing are noted in `adrift`.
+ */
+function commit(site: QueueSite, calls: readonly (readonly NewRow[])[], adrift: WeakSet<Call>): Appended[] {
+  return site.opener.attempt((opened) => {
+    const inserted = insert(opened, calls, site.newestSignal)
+    const acknowledge = (): Appended[] => {
+      // A handle on a deleted or renamed file goes on committing without error: then `attempt` does it all
+      // again in the file that stands at the path.
+      if (opened.connection.files.glance() !== 'here') {
+        opened.unsaved = inserted.flat().find((row) => row.stored)?.n ?? Number.POSITIVE_INFINITY
+        for (const call of calls) adrift.add(call)
+        throw new Moved()
+      }
+      if (noteHead(opened, calls.flat(), inserted.flat())) site.onCommit(opened.known)
+      return inserted.map((rows) => ({ epoch: opened.known.epoch, rows }))
+    }
+    try {
+      return acknowledge()
+    } catch (error) {
+      throw error instanceof Moved ? error : new Unseen(acknowledge, error)
+    }
   }, false)
 }
 
-/** Keeps the head that these rows make; false where none was stored. Never throws: the rows are committed. */
-function noteHead(opened: Opened, inserted: readonly (readonly Inserted[])[]): boolean {
-  const stored = inserted.length === 1 ? (inserted[0] ?? []) : inserted.flat()
-  const first = stored.find((row) => row.stored)
-  const last = stored.findLast((row) => row.stored)
-  if (!first || !last) return false
-  const isRestored = first.n <= opened.known.n
-  if (isRestored || performance.now() - opened.knownAt >= EPOCH_TRUST) {
-    try {
-      learnEpoch(opened, isRestored ? first.n - 1 : null)
-    } catch {
-      // Busy. The old epoch does for now; with the old head kept, the next look finds the older state again.
-      if (isRestored) return true
-    }
+/** One statement for one plain row; a transaction for more, and where the store was not looked at for a while. */
+function insert(
+  opened: Opened,
+  calls: readonly (readonly NewRow[])[],
+  newestSignal: () => Hint | null,
+): Inserted[][] {
+  const { rows, connection, known } = opened
+  const single = calls.length === 1 && calls[0]?.length === 1 ? calls[0][0] : undefined
+  if (single && isPlain(single) && performance.now() - opened.lookedAt < TRUST) {
+    const inserted = rows.insertAfter(single, known)
+    if (inserted) return [[inserted]]
   }
-  opened.known = { epoch: opened.known.epoch, n: last.n }
-  return true
+  return connection.transaction('BEGIN IMMEDIATE', () => {
+    ensureContinued(opened, newestSignal)
+    return calls.map((call) => rows.insertMany(call))
+  })
 }
 
-/** A number that was seen before means that an older state was put back; whoever sees it first renews the epoch. */
-function learnEpoch(opened: Opened, restoredAt: number | null): void {
-  const { connection, known } = opened
-  if (restoredAt !== null) {
-    connection.transaction('BEGIN IMMEDIATE', () => {
-      if (connection.epoch() === known.epoch) renew(connection, null, restoredAt)
-    })
-  }
-  opened.known = { epoch: connection.epoch(), n: known.n }
-  opened.knownAt = performance.now()
+/** Remembers the newest row that was stored just now; false for none. */
+function noteHead(opened: Opened, rows: readonly NewRow[], inserted: readonly Inserted[]): boolean {
+  const at = inserted.findLastIndex((row) => row.stored)
+  if (at === -1) return false
+  const { n, createdAt } = inserted[at] as Inserted
+  opened.known = { epoch: opened.known.epoch, n, row: { key: (rows[at] as NewRow).key, createdAt } }
+  return true
 }

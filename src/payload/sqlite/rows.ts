@@ -1,15 +1,16 @@
+import type { Cursor } from '../../event.js'
 import type { NewRow, Page, ReadRequest, Row, RowKind } from '../engine.js'
-import type { Connection } from './connection.js'
-import { type Inserted, isPlain, prepareInsert } from './insert.js'
+import type { Connection, Standing } from './connection.js'
+import { type Inserted, prepareInsert, prepareInsertAfter } from './insert.js'
 
 /** The statements on rows, prepared once per connection. */
 export interface Rows {
-  /** Stores one row in a transaction of its own. */
-  insertOne(row: NewRow): Inserted
+  /** Stores one plain row, in one statement, if the store still stands at a cursor or beyond it; null where not. */
+  insertAfter(row: NewRow, cursor: Cursor): Inserted | null
   /** Stores rows in order; call it inside a write transaction. */
   insertMany(rows: readonly NewRow[]): Inserted[]
-  /** One page, from one snapshot. */
-  page(request: ReadRequest): Page
+  /** One page, from one snapshot; null where that snapshot is not what `isGood` wants. */
+  page(request: ReadRequest, isGood: (standing: Standing) => boolean): Page | null
   ended(keys: readonly string[], n: number): Map<string, number>
   before(keys: readonly string[], count: number): number
 }
@@ -62,13 +63,11 @@ export function prepareRows(connection: Connection): Rows {
     `SELECT id FROM ${events} WHERE key = ? AND kind = 0 ORDER BY id DESC LIMIT ?`,
   )
 
-  function insertOne(row: NewRow): Inserted {
-    return isPlain(row) ? insert(row) : connection.transaction('BEGIN IMMEDIATE', () => insert(row))
-  }
-
-  function page(request: ReadRequest): Page {
+  function page(request: ReadRequest, isGood: (standing: Standing) => boolean): Page | null {
     return connection.transaction('BEGIN', () => {
-      const { head, floor, marked } = connection.standing()
+      const standing = connection.standing()
+      if (!isGood(standing)) return null
+      const { head, floor, marked } = standing
       if (request.after.epoch !== head.epoch) {
         return { head, from: head.start, to: head.start, rows: [], pruned: new Map(), floor: 0 }
       }
@@ -180,7 +179,13 @@ export function prepareRows(connection: Connection): Rows {
     return nth === undefined ? 0 : nth - 1
   }
 
-  return { insertOne, insertMany: (added) => added.map(insert), page, ended, before }
+  return {
+    insertAfter: prepareInsertAfter(connection, connection.tables),
+    insertMany: (added) => added.map(insert),
+    page,
+    ended,
+    before,
+  }
 }
 
 /** Row numbers to fetch; nothing of the asked keys stands between them up to `to`. */

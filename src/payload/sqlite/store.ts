@@ -2,10 +2,10 @@ import { isAbsolute } from 'node:path'
 import { FileSignalError, quote } from '../../errors.js'
 import { refuseUnknown } from '../../option-values.js'
 import { appendCollected } from '../collect.js'
-import type { Appended, DriverStats, Head, NewRow, PayloadFactory, PayloadSite } from '../engine.js'
+import type { Appended, DriverStats, NewRow, PayloadFactory, PayloadSite } from '../engine.js'
 import { createCounter } from './counts.js'
-import { current } from './current.js'
 import { loadedDriver } from './driver.js'
+import { current, readPage } from './history.js'
 import { type Host, hostOf, type SqliteHandle } from './host.js'
 import { createHostTransactions } from './host-transaction.js'
 import { createJournal } from './journal.js'
@@ -44,7 +44,8 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
       if (closed) throw new FileSignalError('CLOSED', 'the store is closed')
       if (parts === null) {
         const opener = createOpener(path ?? site.database(), site, host)
-        const queue = createQueue({ opener, onCommit: site.onCommit, transact: transact(host, site) })
+        const { onCommit, newestSignal } = site
+        const queue = createQueue({ opener, onCommit, newestSignal, transact: transact(host, site) })
         parts = { opener, queue, pruner: createPruner(opener) }
       }
       return parts
@@ -81,17 +82,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
       head: async () => use().opener.run((opened) => current(opened, site.newestSignal)),
       read: async (request) => {
         const { opener, pruner } = use()
-        const found = await opener.run((opened) => {
-          const page = opened.rows.page(request)
-          // Where something has come, the store has not gone back; and a wake-up should be quick.
-          const least = Math.max(request.after.n + 1, opened.known.n)
-          const isNews = page.head.epoch === request.after.epoch && page.head.n >= least
-          if (isNews || isSame(current(opened, site.newestSignal), page.head)) {
-            opened.known = page.head
-            return page
-          }
-          return opened.rows.page(request)
-        })
+        const found = await opener.run((opened) => readPage(opened, request, site.newestSignal))
         pruner.consider(site)
         return found
       },
@@ -154,8 +145,4 @@ function open(): FileSignalError {
 function driverStats(): DriverStats {
   const { name, version, reason } = loadedDriver()
   return { name, version, reason }
-}
-
-function isSame(a: Head, b: Head): boolean {
-  return a.epoch === b.epoch && a.n === b.n
 }

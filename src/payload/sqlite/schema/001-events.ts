@@ -8,6 +8,9 @@ import type { Tables } from './tables.js'
  * catches writers that store seconds, whose rows would look 50 years old to the pruner.
  * `standing` is one row, which every read needs.
  * The trigger marks, in the transaction of any DELETE, how far each key was pruned.
+ *
+ * Whatever is there already stays, so that the same text makes again what was dropped or emptied. `epoch` names a new
+ * store at its birth: other languages may read it as soon as there are tables.
  */
 const NAME = (column: string) => `typeof(${column}) = 'text'
       AND length(${column}) BETWEEN 1 AND 200
@@ -20,20 +23,20 @@ const CONTROL = '*[\u0001-\u001f\u007f-\u009f]*'
 
 const NOW = `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`
 
-export const schema001 = ({ events, meta, standing, dedupes, pruned }: Tables): string => `
-  CREATE TABLE ${meta} (
+export const schema001 = ({ events, meta, standing, dedupes, pruned }: Tables, epoch: string): string => `
+  CREATE TABLE IF NOT EXISTS ${meta} (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
   );
 
-  CREATE TABLE ${standing} (
+  CREATE TABLE IF NOT EXISTS ${standing} (
     epoch TEXT NOT NULL,
     start INTEGER NOT NULL,
     floor INTEGER NOT NULL,
     marked INTEGER NOT NULL
   );
 
-  CREATE TABLE ${events} (
+  CREATE TABLE IF NOT EXISTS ${events} (
     id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 9007199254740991),
     key TEXT NOT NULL CHECK (${NAME('key')}),
     event TEXT CHECK (event IS NULL OR (${NAME('event')}
@@ -45,24 +48,24 @@ export const schema001 = ({ events, meta, standing, dedupes, pruned }: Tables): 
     created_at INTEGER NOT NULL DEFAULT (${NOW})
       CHECK (typeof(created_at) = 'integer' AND created_at BETWEEN 1000000000000 AND 9007199254740991)
   );
-  CREATE INDEX ${events}_key ON ${events} (key);
+  CREATE INDEX IF NOT EXISTS ${events}_key ON ${events} (key);
 
-  CREATE TABLE ${dedupes} (
+  CREATE TABLE IF NOT EXISTS ${dedupes} (
     n INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
     dedupe TEXT NOT NULL,
     UNIQUE (key, dedupe)
   );
 
-  CREATE TABLE ${pruned} (
+  CREATE TABLE IF NOT EXISTS ${pruned} (
     key TEXT PRIMARY KEY,
     n INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     at INTEGER NOT NULL
   );
-  CREATE INDEX ${pruned}_n ON ${pruned} (n);
+  CREATE INDEX IF NOT EXISTS ${pruned}_n ON ${pruned} (n);
 
-  CREATE TRIGGER ${events}_pruned AFTER DELETE ON ${events} BEGIN
+  CREATE TRIGGER IF NOT EXISTS ${events}_pruned AFTER DELETE ON ${events} BEGIN
     INSERT OR REPLACE INTO ${pruned} (key, n, kind, at)
       SELECT OLD.key, OLD.id, OLD.kind, ${NOW}
       WHERE NOT EXISTS (SELECT 1 FROM ${pruned} WHERE key = OLD.key AND n >= OLD.id);
@@ -70,10 +73,12 @@ export const schema001 = ({ events, meta, standing, dedupes, pruned }: Tables): 
     DELETE FROM ${dedupes} WHERE n = OLD.id;
   END;
 
-  CREATE TRIGGER ${events}_never_altered BEFORE UPDATE ON ${events} BEGIN
+  CREATE TRIGGER IF NOT EXISTS ${events}_never_altered BEFORE UPDATE ON ${events} BEGIN
     SELECT RAISE(ABORT, 'a stored event is never altered');
   END;
 
-  INSERT INTO sqlite_sequence (name, seq) VALUES ('${events}', 0);
-  INSERT INTO ${standing} (epoch, start, floor, marked) VALUES ('', 0, 0, 0);
+  INSERT INTO sqlite_sequence (name, seq)
+    SELECT '${events}', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '${events}');
+  INSERT INTO ${standing} (epoch, start, floor, marked)
+    SELECT '${epoch}', 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ${standing});
 `

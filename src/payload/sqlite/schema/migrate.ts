@@ -1,4 +1,5 @@
 import { FileSignalError, quotePath } from '../../../errors.js'
+import { randomEpoch } from '../../../event.js'
 import type { Database } from '../driver.js'
 import { schema001 } from './001-events.js'
 import { privateTables } from './private.js'
@@ -15,8 +16,10 @@ export interface Finding {
   /** True for an application's own database, in which our tables are guests. */
   readonly isGuest: boolean
   readonly tables: Tables
-  /** True where our schema must be created or brought up to date. */
+  /** True where our schema must be created, brought up to date, or made whole again. */
   readonly outdated: boolean
+  /** True where nothing of ours is missing. */
+  isWhole(db: Database): boolean
 }
 
 /**
@@ -33,9 +36,11 @@ export function inspect(db: Database, path: string, isHost: boolean): Finding {
     })
   }
   if (isOwn) return found(db, path, OWN_TABLES, pragma(db, 'user_version'))
-  if (isHost || hasTable(db, GUEST_TABLES.meta)) return found(db, path, GUEST_TABLES, guestVersion(db))
-  if (pragma(db, 'application_id') === 0 && pragma(db, 'user_version') === 0 && isEmpty(db)) {
-    return { isGuest: false, tables: OWN_TABLES, outdated: true }
+  if (isHost || GUEST_NAMES.some((name) => hasTable(db, name))) {
+    return found(db, path, GUEST_TABLES, guestVersion(db))
+  }
+  if (pragma(db, 'application_id') === 0 && pragma(db, 'user_version') === 0 && isFree(db)) {
+    return found(db, path, OWN_TABLES, 0)
   }
   throw new FileSignalError('STORE_FOREIGN', `${quotePath(path)} is another program’s database`)
 }
@@ -45,15 +50,20 @@ export function isOurs(db: Database): boolean {
   return pragma(db, 'application_id') === APPLICATION_ID
 }
 
-/** Brings the schema up to date. Call it inside a write transaction. */
-export function migrate(db: Database, { isGuest, tables }: Finding): void {
-  const version = isGuest ? guestVersion(db) : pragma(db, 'user_version')
-  for (const schema of SCHEMAS.slice(version)) db.exec(schema(tables))
+/**
+ * Brings the schema up to date, and makes again what is missing. True where something of ours was there before:
+ * then rows may have gone unmarked, and the store needs a new epoch. Call it inside a write transaction.
+ */
+export function migrate(db: Database, { isGuest, tables }: Finding): boolean {
+  const wasThere = hasTable(db, tables.standing) || hasTable(db, tables.events)
+  const wasWhole = isComplete(db, tables)
+  for (const schema of SCHEMAS) db.exec(schema(tables, randomEpoch()))
   db.exec(privateTables(tables))
   // The application's database keeps what it says of itself.
   if (isGuest) {
     db.exec(`INSERT OR REPLACE INTO ${tables.meta} (name, value) VALUES ('version', '${SCHEMAS.length}')`)
   } else db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMAS.length}`)
+  return wasThere && !wasWhole
 }
 
 function found(db: Database, path: string, tables: Tables, version: number): Finding {
@@ -63,8 +73,27 @@ function found(db: Database, path: string, tables: Tables, version: number): Fin
       `${quotePath(path)} has schema ${version}, this version knows ${SCHEMAS.length}`,
     )
   }
-  const outdated = version < SCHEMAS.length || !hasTable(db, tables.writers)
-  return { isGuest: tables === GUEST_TABLES, tables, outdated }
+  const isWhole = (at: Database): boolean => isComplete(at, tables) && hasTable(at, tables.writers)
+  const outdated = version < SCHEMAS.length || !isWhole(db)
+  return { isGuest: tables === GUEST_TABLES, tables, outdated, isWhole }
+}
+
+/** True where the tables, indexes and triggers that other languages know are there, and the rows that they need. */
+function isComplete(db: Database, tables: Tables): boolean {
+  const { events, meta, standing, dedupes, pruned } = tables
+  const names = [
+    ...[events, meta, standing, dedupes, pruned],
+    ...[`${events}_key`, `${pruned}_n`, `${events}_pruned`, `${events}_never_altered`],
+  ]
+  const list = names.map((name) => `'${name}'`).join(', ')
+  const { count } = db
+    .prepare(`SELECT count(*) AS count FROM sqlite_master WHERE name IN (${list})`)
+    .get() as { count: number }
+  if (count < names.length) return false
+  const rows = db
+    .prepare(`SELECT 1 FROM ${standing}, sqlite_sequence WHERE name = '${events}' AND epoch <> ''`)
+    .all()
+  return rows.length > 0
 }
 
 function guestVersion(db: Database): number {
@@ -81,6 +110,26 @@ function pragma(db: Database, name: 'application_id' | 'user_version'): number {
 function hasTable(db: Database, name: string): boolean {
   return db.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(name) !== undefined
 }
+
+/** Tables of ours by which a database is known that has taken us in, whichever of them is left. */
+const GUEST_NAMES = [GUEST_TABLES.meta, GUEST_TABLES.standing, GUEST_TABLES.events]
+
+/** True for an empty database, and for one put back from a dump, which tells no application_id: its tables are ours. */
+function isFree(db: Database): boolean {
+  const names = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all() as { name: string }[]
+  const own: string[] = Object.values(OWN_TABLES)
+  const isOwn = ({ name }: { name: string }): boolean => own.includes(name) || name.startsWith('sqlite_')
+  if (!names.every(isOwn)) return false
+  return names.length === 0 ? isEmpty(db) : DUMPED.every((name) => hasTable(db, name))
+}
+
+/** Names that no other program's database has all of. */
+const DUMPED = [
+  OWN_TABLES.events,
+  OWN_TABLES.standing,
+  OWN_TABLES.pruned,
+  `${OWN_TABLES.events}_never_altered`,
+]
 
 function isEmpty(db: Database): boolean {
   return db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined
