@@ -28,6 +28,10 @@ export const ERRORS = {
     when: 'signalMany() is given something that is not an array of { key, payload } objects',
     remedy: 'pass an array such as [{ key: "orders", payload: { id: 1 } }]',
   },
+  BATCH_TOO_LARGE: {
+    when: 'signalMany() is given more than 10,000 entries, or payloads of more than 16 MiB together',
+    remedy: 'split it, and await one part before the next; nothing of it was stored',
+  },
   OPTION_INVALID: {
     when: 'an option is unknown, or has a value outside its range',
     remedy: 'see "Options" in the README',
@@ -45,12 +49,17 @@ export const ERRORS = {
     remedy: 'run: npm install better-sqlite3@12, or update Node to 22.13 or later, which has SQLite built in',
   },
   STORE_BUSY: {
-    when: 'another process held the store’s write lock for longer than the deadline of 10 s',
+    when: 'another process held the store’s write lock for longer than the deadline of 10 s, or calls of 16 MiB waited for it already',
     remedy: 'end the program that keeps a transaction open on the store; nothing was stored, so signal again',
   },
   STORE_FULL: {
     when: 'the disk or the quota under the store is full',
     remedy: 'free some space, or lower retention; nothing was stored, so signal again afterwards',
+  },
+  STORE_TOO_LARGE: {
+    when: 'the store or its -wal takes more of the disk than retention allows, and pruning cannot change that (reported once, not thrown)',
+    remedy:
+      'end the program that keeps a transaction open on the store: a forgotten shell, a stopped process, a backup that hangs',
   },
   STORE_UNWRITABLE: {
     when: 'this user may not open or write the store or its folder',

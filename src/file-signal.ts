@@ -50,7 +50,10 @@ export interface FileSignal extends AsyncDisposable {
    * OPTION_INVALID, or a STORE_ code; then nothing was stored. A wake-up that fails rejects nothing.
    */
   signal(...call: SignalCall): Promise<Receipt>
-  /** Publishes many in one transaction with one wake-up: all of them, or none. */
+  /**
+   * Publishes many in one transaction with one wake-up: all of them, or none. At most 10,000 entries and 16 MiB of
+   * payloads, else BATCH_TOO_LARGE: more would hold the event loop.
+   */
   signalMany(entries: readonly SignalEntry[]): Promise<Receipt[]>
   /**
    * Ends a key: its streams get `[DONE]` and close, reconnects get 204, until the next `signal(key)`. With a

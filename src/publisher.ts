@@ -50,6 +50,10 @@ export interface PublisherSite {
   readonly transactions: Transactions
 }
 
+/** What one call of `signalMany()` may bring: it is checked and stored in one go, which holds the loop for some 100 ms. */
+export const MOST_ENTRIES = 10_000
+export const MOST_BATCH_BYTES = 16 * 1024 * 1024
+
 export function createPublisher(site: PublisherSite): Publisher {
   const { transactions, payloadLimit } = site
 
@@ -84,12 +88,19 @@ function toRows(entries: readonly SignalEntry[], limit: number): NewRow[] {
   if (!Array.isArray(entries)) {
     throw new FileSignalError('BATCH_INVALID', `signalMany() was given ${quote(entries)}`)
   }
+  if (entries.length > MOST_ENTRIES) {
+    throw new FileSignalError('BATCH_TOO_LARGE', `signalMany() was given ${entries.length} entries`)
+  }
+  let bytes = 0
   return entries.map((entry: unknown, i) => {
     try {
-      return toRow(checkEntry(entry), limit)
+      const row = toRow(checkEntry(entry), limit)
+      bytes += Buffer.byteLength(row.payload)
+      if (bytes <= MOST_BATCH_BYTES) return row
     } catch (error) {
       throw error instanceof FileSignalError ? inEntry(error, i) : error
     }
+    throw new FileSignalError('BATCH_TOO_LARGE', `the first ${i + 1} entries are larger than 16 MiB`)
   })
 }
 

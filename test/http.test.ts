@@ -543,7 +543,7 @@ describe('handler', () => {
             onFault: () => {},
           },
         )
-        connection.open({ epoch: 'e0p1', n: 1 })
+        connection.open()
       })
       const slow = await open(url)
       slow.pause()

@@ -1,16 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Puts items that arrive in groups into batches of at most `size`.
+ * Puts items that arrive in groups into batches of at most `size`, and of at most `bytes` together where one item is
+ * not more than that.
  *
  * Full ones go at once, the others when nothing has come for `patience` ms: a batch is for speed, and an
  * event from a pipe that is live must not wait for 499 others.
  */
-export async function* inBatches<T>(
+export async function* inBatches<T extends { readonly bytes: Uint8Array }>(
   groups: AsyncGenerator<T[], void>,
-  size: number,
+  { size, bytes }: BatchLimits,
   patience: number,
 ): AsyncGenerator<T[], void> {
+  /** How many items fill a batch; null where there is room for more. */
+  function endOf(items: readonly T[]): number | null {
+    let sum = 0
+    const over = items.findIndex((item, i) => {
+      sum += item.bytes.length
+      return i === size || (i > 0 && sum > bytes)
+    })
+    if (over !== -1) return over
+    return items.length === size ? size : null
+  }
+
   let batch: T[] = []
   let next: Promise<IteratorResult<T[], void>> | null = null
   try {
@@ -25,12 +37,18 @@ export async function* inBatches<T>(
       next = null
       if (result.done) break
       batch.push(...result.value)
-      while (batch.length >= size) yield batch.splice(0, size)
+      for (let end = endOf(batch); end !== null; end = endOf(batch)) yield batch.splice(0, end)
     }
     if (batch.length > 0) yield batch
   } finally {
     await groups.return()
   }
+}
+
+/** What fills a batch. */
+export interface BatchLimits {
+  readonly size: number
+  readonly bytes: number
 }
 
 /** What the promise gives, or null if that takes longer than `ms`. */

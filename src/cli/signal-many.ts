@@ -9,7 +9,8 @@ import type { Session } from './session.js'
 /** What lines get that do not say it themselves. */
 export type LineDefaults = Pick<Partial<SignalEntry>, 'key' | 'event'>
 
-const BATCH = 500
+/** Of lines; as JSON made anew they may be several times as long, and a batch must not be larger than 16 MiB. */
+const BATCH = Object.freeze({ size: 500, bytes: 2 * 1024 * 1024 })
 /** A line from a slow pipe waits this long for others, in ms. */
 const PATIENCE = 50
 

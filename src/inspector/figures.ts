@@ -73,7 +73,7 @@ function keysOf(rates: StreamStats['rates'], recent: readonly JournalKey[]): Key
   return [...listened, ...others].slice(0, MOST)
 }
 
-function storeOf({ engine, place, rows, keys, bytes, retention }: PayloadStats): StoreShown {
+function storeOf({ engine, place, rows, keys, bytes, disk, retention }: PayloadStats): StoreShown {
   const { maxBytes, maxAge, maxPerKey } = retention
   const finite = (limit: number) => (Number.isFinite(limit) ? limit : null)
   return {
@@ -82,6 +82,7 @@ function storeOf({ engine, place, rows, keys, bytes, retention }: PayloadStats):
     rows,
     keys,
     bytes,
+    disk: disk ? disk.file + disk.wal : null,
     maxBytes: finite(maxBytes),
     maxAge: finite(maxAge),
     maxPerKey: finite(maxPerKey),

@@ -65,6 +65,8 @@ export interface StoreShown {
   readonly rows: number
   readonly keys: number
   readonly bytes: number
+  /** What it takes on the disk, the -wal too; null where it keeps no files. */
+  readonly disk: number | null
   readonly maxBytes: number | null
   readonly maxAge: number | null
   readonly maxPerKey: number | null

@@ -106,6 +106,9 @@ export const METRICS: readonly MetricPlan[] = Object.freeze([
   gauge('store_rows', 'Rows in the store.', ({ store }) => store?.rows),
   gauge('store_keys', 'Keys in the store.', ({ store }) => store?.keys),
   gauge('store_bytes', 'Bytes that the store uses.', ({ store }) => store?.bytes),
+  many('gauge', 'store_disk_bytes', 'Bytes that the store takes on the disk.', 'part', ({ store }) =>
+    Object.entries(store?.disk ?? {}),
+  ),
   gauge('store_limit_bytes', 'Bytes that retention allows.', ({ store }) => store?.retention.maxBytes),
   gauge('store_newest_row', 'Number of the newest row.', ({ store }) => store?.head),
 ])

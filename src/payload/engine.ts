@@ -237,10 +237,19 @@ export interface PayloadStats {
   /** Bytes in use, and the retention that is obeyed. */
   readonly bytes: number
   readonly retention: Retention
+  /** What that takes on the disk, for engines that keep files. */
+  readonly disk?: DiskUse
   /** Where the data lies: a path or an address without secrets. */
   readonly place: string
   /** The library underneath, for engines that choose one. */
   readonly driver?: DriverStats
+}
+
+/** Bytes on the disk: the file, the -wal beside it, and damaged stores that were set aside. */
+export interface DiskUse {
+  readonly file: number
+  readonly wal: number
+  readonly aside: number
 }
 
 /** `reason` says why it is not the engine's first choice, null where it is. */

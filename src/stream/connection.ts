@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks'
-import type { Cursor } from '../event.js'
 import type { StreamSettings } from '../options.js'
-import { encodeDone, encodeReady, encodeReset } from './frame.js'
+import { encodeDone, encodeReset } from './frame.js'
 import { isGone, type OnFlushed, type Outgoing, onceClosed, whenFlushed } from './outgoing.js'
 import type { Sink } from './sink.js'
 import type { Ticking } from './ticker.js'
@@ -13,8 +12,8 @@ export interface Connection extends Sink, Ticking {
   isOpen(): boolean
   /** Looks at it, for the figures. */
   measure(): Measured
-  /** Sends headers and prelude, and `ready` where the cursor is known, with `hello` right behind it. */
-  open(cursor: Cursor | null, hello?: string): void
+  /** Sends headers and prelude, and behind them `ready`, which is empty as long as the cursor is not known. */
+  open(ready?: string): void
   /**
    * Writes what is encoded already. False: give no more until it has drained. `onFlushed` is told whether the system has
    * the bytes, unless the response goes first; a short answer leaves with them. `events` is how many
@@ -102,7 +101,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
   }
 
   function end(): void {
-    connection.open(null)
+    connection.open()
     if (!connection.isOpen()) return
     write(site.lastWords(connection))
     state = 'ending'
@@ -147,8 +146,7 @@ export function createConnection(response: Outgoing, plan: StreamSettings, site:
       sent: handed,
       response,
     }),
-    open: (cursor, hello = '') => {
-      const ready = cursor ? encodeReady(cursor, plan.heartbeat) + hello : ''
+    open: (ready = '') => {
       if (state === 'open') write(ready)
       if (state !== 'new') return
       try {

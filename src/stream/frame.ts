@@ -48,8 +48,11 @@ export function encodeEvent(
   return `id: ${id}\n${event}${key}at: ${row.createdAt}\ndata: ${dataLines(payload)}\n\n`
 }
 
-/** The stream stands at `cursor`, and is silent for at most `heartbeat` milliseconds. */
-export function encodeReady(cursor: Cursor, heartbeat: number): string {
+/**
+ * The stream stands at `cursor`, and is silent for at most `heartbeat` milliseconds. Null where a `reset` follows: a
+ * client that is cut off between the two must come back with the place that it had, or it is never told.
+ */
+export function encodeReady(cursor: Cursor | null, heartbeat: number): string {
   return control('ready', cursor, { heartbeat })
 }
 
@@ -89,11 +92,6 @@ export const DONE_ID = 'done'
 /** One item of a source: JSON text, under its event name or none. It can be had once, so it has no id. */
 export function encodeItem(event: string | null, json: string): string {
   return `${event === null ? '' : `event: ${event}\n`}data: ${json}\n\n`
-}
-
-/** `ready` of a stream without a cursor. */
-export function encodeBareReady(heartbeat: number): string {
-  return control('ready', null, { heartbeat })
 }
 
 /** A source has ended otherwise than well; `[DONE]` follows. */

@@ -103,7 +103,7 @@ export function createResponses({ ticker, onStreaming, ...site }: ResponsesSite)
     if (!connection.isOpen()) return null
     enter(connection)
     if (isRefused(response)) connection.end()
-    else connection.open(null)
+    else connection.open()
     return connection.isOpen() ? connection : null
   }
 

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { StreamSettings } from '../options.js'
 import { type Connection, type ConnectionSite, LINGERING } from './connection.js'
-import { encodeDone, encodeReady, encodeReset } from './frame.js'
+import { encodeDone, encodeReset } from './frame.js'
 import { isGone, type OnFlushed, type Outgoing, onceClosed, whenFlushed } from './outgoing.js'
 import { encodeRetry, writeStreamHead } from './unbuffered.js'
 
@@ -94,8 +94,8 @@ export function createShortConnection(
       sent,
       response,
     }),
-    open: (cursor, hello = '') => {
-      if (cursor) text += encodeReady(cursor, plan.heartbeat) + hello
+    open: (ready = '') => {
+      text += ready
     },
     write: (batch) => {
       if (state === 'waiting') site.tally.events += batch.sent.length

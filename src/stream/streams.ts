@@ -8,6 +8,7 @@ import type { Connection } from './connection.js'
 import { dispatch } from './dispatch.js'
 import { createFigures, type Figures } from './figures/figures.js'
 import { createPlaces } from './figures/place.js'
+import { encodeReady } from './frame.js'
 import { helloTo, sayAgain } from './hello.js'
 import { createHookFaults } from './hooks/hook-faults.js'
 import { createHooks, type Hooks, type RunningHooks } from './hooks/hooks.js'
@@ -165,7 +166,7 @@ export function createStreams(site: StreamsSite): Streams {
     const { keys, lastEventId, plan } = request
     const once = plan.deliver === 'once'
     // A client with a cursor, or of a mailbox, may have to get 204 instead.
-    if (lastEventId === null && !once) setImmediate(connection.open, null)
+    if (lastEventId === null && !once) setImmediate(connection.open)
     try {
       if (payload().leases) await lostWriters.look()
       const start = once
@@ -181,7 +182,7 @@ export function createStreams(site: StreamsSite): Streams {
 
   function begin(connection: Connection, request: StreamRequest, start: Start): void {
     const hello = request.hello ? helloTo(request) : ''
-    connection.open(start.cursor, hello)
+    connection.open(encodeReady(start.reset ? null : start.cursor, request.plan.heartbeat) + hello)
     if (!connection.isOpen()) return
     if (hello && request.mode === 'stream') {
       greeted.set(

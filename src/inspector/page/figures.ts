@@ -71,6 +71,7 @@ function showStore({
   engine,
   place,
   bytes,
+  disk,
   maxBytes,
   rows,
   keys,
@@ -83,7 +84,8 @@ function showStore({
     maxAge === null ? 'any age' : `${age(maxAge)} old at most`,
     maxPerKey === null ? 'any number a key' : `${count(maxPerKey)} a key at most`,
   ]
-  write(find('store-more'), `${limits[0]} · ${counted(rows, 'event')}, ${counted(keys, 'key')}`)
+  const onDisk = disk === null ? '' : ` · ${size(disk)} on disk`
+  write(find('store-more'), `${limits[0]}${onDisk} · ${counted(rows, 'event')}, ${counted(keys, 'key')}`)
   find('store-more').title = `${engine}, ${place}: ${limits.join(', ')}`
   const meter = find<HTMLMeterElement>('store-meter')
   meter.hidden = maxBytes === null

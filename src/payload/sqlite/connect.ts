@@ -121,6 +121,8 @@ function prepareStore(db: Database, path: string, network: boolean, isHost: bool
   db.exec('COMMIT')
   const { journal_mode: current } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
   const mode = finding.isGuest ? current : network ? 'delete' : 'wal'
+  // Before anything is written, or it means nothing: so that pruning can give pages back a few at a time.
+  if (finding.outdated && mode === 'wal' && !finding.isGuest) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
   if (current !== mode) db.exec(`PRAGMA journal_mode = ${mode}`)
   // Without a boot id nothing tells that the machine crashed, so nothing may be rolled back.
   const synchronous = bootId() === null || mode !== 'wal' ? 'FULL' : 'NORMAL'

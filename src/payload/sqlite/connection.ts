@@ -26,6 +26,10 @@ export interface Connection {
   markOf(key: string): number
   /** Throws `Incomplete` where a table, an index or a trigger of ours has gone since the last call. */
   checkSchema(): void
+  /** Throws `Damaged` where SQLite does not find its pages in order. Reads the whole file, but for large payloads. */
+  check(): void
+  /** As `check`, where the file has become smaller than its pages need, as VACUUM and a checkpoint do not leave it. */
+  checkSize(): void
   /** Bytes in use: pages of the file that are not free. Of an application's database most are not ours. */
   bytes(): number
   /** The store's own limits, over the defaults. */
@@ -87,6 +91,9 @@ export function createConnection(
     `SELECT (page_count - freelist_count) * page_size AS used
       FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
   )
+  const selectTotal = db.prepare(
+    'SELECT page_count * page_size AS total FROM pragma_page_count, pragma_page_size',
+  )
   const selectVersion = db.prepare('PRAGMA schema_version')
   let schemaVersion = -1
   const begins = { BEGIN: db.prepare('BEGIN'), 'BEGIN IMMEDIATE': db.prepare('BEGIN IMMEDIATE') }
@@ -100,6 +107,20 @@ export function createConnection(
     if (!row) throw new Incomplete('the rows that the store keeps about itself are gone')
     const { n, epoch, start, floor, marked } = row
     return { head: { n, epoch, start }, floor, marked }
+  }
+
+  function check(): void {
+    const { quick_check: verdict } = db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
+    if (verdict !== 'ok') throw new Damaged(files.inode, new Error(verdict))
+  }
+
+  /** An older copy may have been written over the open file, whose pages then do not fit those of the -wal. */
+  function checkSize(): void {
+    const size = files.shrunkTo()
+    // Another's damage is for him to find.
+    if (size === null || isGuest) return
+    const { total } = selectTotal.get() as { total: number }
+    if (total > size) check()
   }
 
   function checkSchema(): void {
@@ -121,6 +142,8 @@ export function createConnection(
     rowAt: (n) => (selectRow.get(n) as RowMark | undefined) ?? null,
     markOf: (key) => (selectMark.get(key) as { n: number } | undefined)?.n ?? 0,
     checkSchema,
+    check,
+    checkSize,
     bytes: () => {
       const { used } = selectBytes.get() as { used: number }
       return used

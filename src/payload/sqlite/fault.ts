@@ -16,6 +16,7 @@ const NAMES: Readonly<Record<number, string>> = Object.freeze({
 })
 /** Extended codes of SQLITE_IOERR, from SHMOPEN to SHMMAP. */
 const SHM = Object.freeze([18, 19, 20, 21])
+const SHORT_READ = 2
 
 /** True where waiting and trying again is the answer. */
 export function isBusy(error: unknown): boolean {
@@ -35,6 +36,11 @@ export function isMissing(error: unknown): boolean {
 /** True for what a connection may go on to say after its cause is gone: rights, and files that it could not read. */
 export function isStuck(error: unknown): boolean {
   return /^SQLITE_(READONLY|CANTOPEN|IOERR|PERM)/.test(faultOf(error))
+}
+
+/** True where a -shm describes another -wal than the one at the path. */
+export function isTorn(error: unknown): boolean {
+  return faultOf(error) === 'SQLITE_IOERR_SHORT_READ'
 }
 
 /** Turns a driver's or the system's error into ours. */
@@ -60,5 +66,7 @@ function faultOf(error: unknown): string {
   if (code !== 'ERR_SQLITE_ERROR') return code
   const { errcode } = error as { errcode: number }
   const name = NAMES[errcode & 0xff] ?? 'SQLITE_ERROR'
-  return name === 'SQLITE_IOERR' && SHM.includes(errcode >> 8) ? 'SQLITE_IOERR_SHM' : name
+  if (name !== 'SQLITE_IOERR') return name
+  if (errcode >> 8 === SHORT_READ) return 'SQLITE_IOERR_SHORT_READ'
+  return SHM.includes(errcode >> 8) ? 'SQLITE_IOERR_SHM' : name
 }

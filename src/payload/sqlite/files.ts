@@ -22,6 +22,8 @@ export interface StoreFiles {
   look(): Place
   /** As `look`, for a quarter of its cost: files come and go only together with their folder's mtime. */
   glance(): Place
+  /** Size of the main file in bytes, where a look found it smaller than before, else null. Tells it once. */
+  shrunkTo(): number | null
   /** True where a look some moments ago found all in place, and nothing changed in the folder just before it. */
   isFresh(): boolean
 }
@@ -51,14 +53,19 @@ export function createFiles(path: string, inode: string, hasSideFiles: boolean):
   let settled: Folder | null = null
   let lookedAt = 0
   let glancedAt = 0
+  let size = fileAt(path)?.size ?? 0
+  let shrunk: number | null = null
 
   function look(): Place {
     // Before the files: what changes while they are compared is seen the next time.
-    const folder = statSync(dirname(path))
-    if (inodeOf(path) !== inode) return 'moved'
+    const folder = statSync(dirname(path), { throwIfNoEntry: false })
+    const main = fileAt(path)
+    if (!folder || !main || identityOf(main) !== inode) return 'moved'
     if (hasSideFiles && (inodeNumber(`${path}-wal`) !== wal || inodeNumber(`${path}-shm`) !== shm)) {
       return 'split'
     }
+    if (main.size < size) shrunk = main.size
+    size = main.size
     settled = isSettled(folder.mtimeMs) ? folder : null
     lookedAt = glancedAt = performance.now()
     return 'here'
@@ -66,8 +73,10 @@ export function createFiles(path: string, inode: string, hasSideFiles: boolean):
 
   function glance(): Place {
     if (settled === null || performance.now() - lookedAt > TRUST) return look()
-    const { dev, ino, mtimeMs } = statSync(dirname(path))
-    if (mtimeMs !== settled.mtimeMs || ino !== settled.ino || dev !== settled.dev) return look()
+    const folder = statSync(dirname(path), { throwIfNoEntry: false })
+    if (folder?.mtimeMs !== settled.mtimeMs || folder.ino !== settled.ino || folder.dev !== settled.dev) {
+      return look()
+    }
     glancedAt = performance.now()
     return 'here'
   }
@@ -78,6 +87,11 @@ export function createFiles(path: string, inode: string, hasSideFiles: boolean):
     shm,
     look,
     glance,
+    shrunkTo: () => {
+      const told = shrunk
+      shrunk = null
+      return told
+    },
     isFresh: () => settled !== null && performance.now() - glancedAt < FRESH,
   }
 }
@@ -85,7 +99,11 @@ export function createFiles(path: string, inode: string, hasSideFiles: boolean):
 /** Device and inode of the file at a path, '' where there is none. Throws PATH_UNSAFE. */
 export function inodeOf(path: string): string {
   const file = fileAt(path)
-  return file ? `${file.dev}:${file.ino}` : ''
+  return file ? identityOf(file) : ''
+}
+
+function identityOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`
 }
 
 function inodeNumber(path: string): number {

@@ -1,7 +1,7 @@
 import type { Retention } from '../../options.js'
 import type { Connection } from './connection.js'
 import type { Opened } from './opener.js'
-import type { Step } from './prune.js'
+import type { Step } from './retention.js'
 
 /** What a row takes beside its payload, about. */
 const ROW = 100
@@ -33,12 +33,12 @@ export function createWeigher(): (opened: Opened, retention: Retention, batch: n
 
   return ({ connection }, { maxBytes }, batch) => {
     const { events } = connection.tables
-    if (maxBytes === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
+    if (maxBytes === Number.POSITIVE_INFINITY) return { deleted: 0, dealt: 0, more: false }
     if (connection !== weighed) begin(connection, maxBytes)
     if (cut !== null) {
       const doomed = `SELECT id FROM ${events} WHERE id <= ? ORDER BY id LIMIT ?`
       const { changes } = connection.prepare(`DELETE FROM ${events} WHERE id IN (${doomed})`).run(cut, batch)
-      return { deleted: Number(changes), more: Number(changes) === batch }
+      return { deleted: Number(changes), dealt: Number(changes), more: Number(changes) === batch }
     }
     const rows = connection
       .prepare(
@@ -50,6 +50,6 @@ export function createWeigher(): (opened: Opened, retention: Retention, batch: n
       if (left < 0) cut ??= row.id
       from = row.id - 1
     }
-    return { deleted: 0, more: cut !== null || rows.length === batch }
+    return { deleted: 0, dealt: rows.length, more: cut !== null || rows.length === batch }
   }
 }

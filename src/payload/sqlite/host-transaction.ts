@@ -81,7 +81,8 @@ export function createHostTransactions({ host, newestSignal, onCommit }: HostSit
       opened.known = { epoch: opened.known.epoch, n: to, row: null }
       onCommit(opened.known)
     }
-    return { transacted: { epoch: opened.known.epoch, rows: kept } }
+    const rows = kept.map((row) => row && { n: row.n, stored: row.stored })
+    return { transacted: { epoch: opened.known.epoch, rows } }
   }
 
   /** Takes the write lock without waiting for it, and makes sure that this is the file that readers read. */

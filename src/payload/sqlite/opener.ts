@@ -7,9 +7,9 @@ import type { Appended, PayloadSite } from '../engine.js'
 import { abandon } from './abandon.js'
 import { connect, gone } from './connect.js'
 import { type Connection, Damaged, Incomplete, Leftovers } from './connection.js'
-import { isBusy, isDamage, isMissing, isStuck, toFault } from './fault.js'
+import { isBusy, isDamage, isMissing, isStuck, isTorn, toFault } from './fault.js'
 import { inodeOf, type Place } from './files.js'
-import { ensureContinued, isContinued, type Known } from './history.js'
+import { ensureContinued, isContinued, type Known, learn } from './history.js'
 import type { Host } from './host.js'
 import { type LeaseRows, prepareLeases } from './leases.js'
 import { withLock } from './lock.js'
@@ -61,8 +61,11 @@ export interface Opener {
   attempt<T>(fn: (opened: Opened) => T, look?: boolean): T
   /** Does what must be done before another attempt: waits, clears leftovers, sets a damaged store aside. */
   recover(error: unknown, round: number): Promise<void>
-  /** Runs a function as soon as the store lets it. Rejects with STORE_BUSY after `patience` milliseconds. */
-  run<T>(fn: (opened: Opened) => T, patience?: number): Promise<T>
+  /**
+   * Runs a function as soon as the store lets it. Rejects with STORE_BUSY after `patience` milliseconds. Whoever holds
+   * the lock asks for no repair, which would wait for it, and gets what is wrong instead.
+   */
+  run<T>(fn: (opened: Opened) => T, patience?: number, repairs?: boolean): Promise<T>
   close(): void
 }
 
@@ -73,6 +76,8 @@ const SPIN = 1
 const LONGEST_PAUSE = 25
 /** Opening anew heals at once, or not at all. */
 const MOST_OPENINGS = 3
+/** Some sweeps: a process that streams has looked by then. */
+const TORN_ROUNDS = 120
 
 /** With `host` the store is the application's own database, opened by the copy of SQLite that it uses. */
 export function createOpener(path: string, site: PayloadSite, host: Host | null): Opener {
@@ -91,8 +96,10 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   function open(look: boolean): Opened {
     // A call that waited for a lock must not open anew what was closed meanwhile.
     if (closed) throw new FileSignalError('CLOSED', 'the store is closed')
-    if (opened && (look || !opened.connection.files.isFresh()))
+    if (opened && (look || !opened.connection.files.isFresh())) {
       leave(opened, opened.connection.files.glance())
+    }
+    opened?.connection.checkSize()
     if (opened) return opened
     if (split) throw new Split(path)
     if (orphan && isStale(orphan)) throw new Leftovers(path)
@@ -115,7 +122,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     else if (isRenewed) reportRestored()
     rescued = []
     opened = fresh
-    if (!connection.transaction('BEGIN', () => isContinued(fresh, connection.standing()))) {
+    if (!connection.transaction('BEGIN', () => isRecognised(fresh))) {
       connection.transaction('BEGIN IMMEDIATE', () => ensureContinued(fresh, site.newestSignal))
     }
     orphan?.close()
@@ -185,6 +192,10 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       await pause(Math.min(2 ** round, LONGEST_PAUSE) * (0.5 + Math.random() / 2))
     } else if (isGuest) {
       throw error instanceof Leftovers || error instanceof Split ? giveUp() : toFault(error, path)
+    } else if (isTorn(error)) {
+      // Whoever is still on the -wal that was deleted saves what it has at its next look.
+      if (round < TORN_ROUNDS) await pause(LONGEST_PAUSE)
+      else await repair(dropIndex)
     } else if (error instanceof Split) {
       await repair(giveUpSplit)
     } else if (error instanceof Leftovers) {
@@ -229,6 +240,11 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     if (rescued.length === 0) reportSplit(0)
   }
 
+  /** An index without its -wal. SQLite makes it anew from the -wal that is there; who still holds it looks, and opens anew. */
+  function dropIndex(): void {
+    rmSync(`${path}-shm`, { force: true })
+  }
+
   /** Only the main file is gone or replaced: its -wal and -shm would spoil the next store. */
   function clearLeftovers(): void {
     if (lookAt(path) !== null && !(orphan && isStale(orphan)) && !isForeignWal(path)) return
@@ -261,13 +277,14 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     site.report(new FileSignalError('STORE_RESTORED', what))
   }
 
-  async function run<T>(fn: (opened: Opened) => T, patience = PATIENCE): Promise<T> {
+  async function run<T>(fn: (opened: Opened) => T, patience = PATIENCE, repairs = true): Promise<T> {
     const deadline = performance.now() + patience
     for (let round = 0; ; round += 1) {
       try {
         return attempt(fn)
       } catch (error) {
         if (performance.now() > deadline) throw toFault(error, path)
+        if (!repairs && !isBusy(error)) throw error
         await recover(error, round)
       }
     }
@@ -287,6 +304,14 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       opened = split = orphan = null
     },
   }
+}
+
+/** True where the store goes on from what was known of it; then its head is what is known. */
+function isRecognised(opened: Opened): boolean {
+  const standing = opened.connection.standing()
+  const isGood = isContinued(opened, standing)
+  if (isGood) learn(opened, standing.head)
+  return isGood
 }
 
 /** True where closing would touch files at the path that are not the connection's own. */

@@ -1,16 +1,18 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { FileSignalError } from '../../errors.js'
-import type { Retention } from '../../options.js'
-import type { PayloadSite, PruneResult } from '../engine.js'
-import { toFault } from './fault.js'
-import { createWeigher } from './guest-bytes.js'
-import { type Held, withLock } from './lock.js'
+import type { NewRow, PayloadSite, PruneResult } from '../engine.js'
+import { Damaged, Leftovers } from './connection.js'
+import { createWatch, type StoreSize } from './excess.js'
+import { isBusy, isDamage, toFault } from './fault.js'
+import { withLock } from './lock.js'
 import type { Opened, Opener } from './opener.js'
+import { createPace } from './pace.js'
+import { createPass, type Pass } from './pass.js'
 
 /** Deletes what retention no longer keeps, from whichever process is alive. */
 export interface Pruner {
-  /** Prunes in the background if nobody did for a while. Costs nothing most of the time. */
-  consider(site: Pick<PayloadSite, 'report' | 'recovered'>): void
+  /** Prunes in the background if it is time; `rows` were stored just now. Costs nothing most of the time. */
+  consider(rows?: readonly NewRow[]): void
   prune(onProgress?: OnProgress): Promise<PruneResult>
   /** Ends the pass that runs here, after the batch it is at. */
   stop(): Promise<void>
@@ -20,31 +22,50 @@ type OnProgress = (progress: PruneResult) => void
 
 /** How often anybody prunes, in milliseconds; kept in the store, so that processes take turns. */
 const INTERVAL = 60_000
-/** One batch should hold the event loop and the write lock for no longer than this. */
-const BATCH_TIME = 5
-const MARKS_OUTLIVE_RETENTION = 7
-/** A mark takes about 150 bytes: they may fill a quarter of the store, and 15 MB at the most. */
-const MOST_MARKS = 100_000
-const BYTES_PER_MARK = 600
+/** The same where a store is too large, and something else than pruning must help. */
+const RETRY = 10_000
+/** How often a process looks whether that is due, or the store has grown too large before it is. */
+const LOOK = 1000
+/** It looks at once where it has stored so many bytes since. */
+const GROWTH = 4 * 1024 * 1024
+/** What pruning takes of the time: by itself, and where somebody waits for it. */
+const SHARE = 0.1
+const HURRIED_SHARE = 0.5
+/**
+ * A pass of its own accord ends after this, finished or not: a cron job that stored one event must end, too. A guest
+ * goes on, for it would begin weighing anew.
+ */
+const LONGEST = 5000
+/** Between slices, longer than a repair waits until it asks for the lock again. */
+const BREATH = 500
+const MOST_REPAIRS = 3
 
-export function createPruner(opener: Opener): Pruner {
+export function createPruner(
+  opener: Opener,
+  { report, recovered }: Pick<PayloadSite, 'report' | 'recovered'>,
+): Pruner {
   let running: Promise<PruneResult> | null = null
   let lookAgainAt = 0
-  let stopping = false
+  let notBefore = 0
+  let grown = 0
+  let stopping = new AbortController()
+  let closed = false
   /** What kept it from pruning the last time. */
   let fault: FileSignalError | null = null
-  let batch = 50
+  const watch = createWatch(opener, { report, recovered })
 
-  function consider({ report, recovered }: Pick<PayloadSite, 'report' | 'recovered'>): void {
+  function consider(rows: readonly NewRow[] = []): void {
+    for (const { payload } of rows) grown += payload.length
     const now = performance.now()
-    if (now < lookAgainAt || running) return
-    lookAgainAt = now + INTERVAL
+    if ((now < lookAgainAt && grown < GROWTH) || running || closed || now < notBefore) return
+    lookAgainAt = now + LOOK
     start(undefined, true).then(
       () => {
         if (fault) recovered?.(fault.code)
         fault = null
       },
       (error) => {
+        notBefore = performance.now() + INTERVAL
         fault = error instanceof FileSignalError ? error : null
         report(error)
       },
@@ -52,146 +73,90 @@ export function createPruner(opener: Opener): Pruner {
   }
 
   async function prune(onProgress?: OnProgress): Promise<PruneResult> {
-    while (running) await running.catch(() => {})
+    while (running) {
+      stopping.abort()
+      await running.catch(() => {})
+    }
     return start(onProgress, false)
   }
 
   function start(onProgress: OnProgress | undefined, ifDue: boolean): Promise<PruneResult> {
-    running = pruneOnce(onProgress, ifDue).finally(() => {
+    if (!closed) stopping = new AbortController()
+    running = pruneOnce(onProgress, ifDue, stopping.signal).finally(() => {
       running = null
     })
     return running
   }
 
-  async function pruneOnce(onProgress: OnProgress | undefined, ifDue: boolean): Promise<PruneResult> {
+  async function pruneOnce(
+    onProgress: OnProgress | undefined,
+    ifDue: boolean,
+    signal: AbortSignal,
+  ): Promise<PruneResult> {
     // Not in the same turn: a caller of signal() should not pay for it.
     await nextTurn()
-    if (ifDue && !(await opener.run(isDue))) return { deleted: 0, ran: false }
+    const bytes = grown
+    grown = 0
+    if (ifDue && !(await opener.run((opened) => isDue(opened, bytes, watch.look(opened))))) {
+      return { deleted: 0, ran: false }
+    }
+    const pass = createPass(opener, createPace(ifDue ? SHARE : HURRIED_SHARE), onProgress)
     try {
-      const result = await withLock(opener.path, false, (held) => pass(held, onProgress))
-      return result ?? { deleted: 0, ran: false }
+      const ran = await inSlices(pass, ifDue, signal)
+      if (pass.done) await opener.run(watch.judge)
+      // Whoever looks next goes on.
+      else if (ran) await opener.run(({ connection }) => connection.setMeta('pruned_at', '0'))
+      return { deleted: pass.deleted, ran }
     } catch (error) {
       throw toFault(error, opener.path)
     }
   }
 
-  async function pass(held: Held, onProgress: OnProgress | undefined): Promise<PruneResult> {
-    await opener.run(({ connection }) => connection.setMeta('pruned_at', String(Date.now())))
-    const retention = await opener.run(({ connection }) => connection.retention())
-    const byWeight = createWeigher()
-    const isGuest = await opener.run(({ connection }) => connection.isGuest)
-    let deleted = 0
-    for (const step of [byAge, byCount, foldMarks, isGuest ? byWeight : byBytes]) {
-      for (let more = true; more && !stopping && !held.isLost(); ) {
-        const start = performance.now()
-        const done = await opener.run((opened) =>
-          opened.connection.transaction('BEGIN IMMEDIATE', () => step(opened, retention, batch)),
-        )
-        const time = performance.now() - start
-        batch = time > BATCH_TIME ? Math.max(10, batch >> 1) : Math.min(1000, batch + 50)
-        deleted += done.deleted
-        more = done.more
-        if (done.deleted > 0) onProgress?.({ deleted, ran: true })
-        await nextTurn()
+  /** False where another process has the lock from the start. */
+  async function inSlices(pass: Pass, isShort: boolean, signal: AbortSignal): Promise<boolean> {
+    const end = performance.now() + LONGEST
+    for (let ran = false, repairs = 0; ; ) {
+      try {
+        const held = await withLock(opener.path, ran && !isShort, async (lock) => {
+          await pass.slice(lock, signal)
+          return true
+        })
+        if (held === null) return ran
+        ran = true
+      } catch (error) {
+        if (ran && isBusy(error)) return ran
+        if (!isBroken(error) || repairs === MOST_REPAIRS) throw error
+        repairs += 1
+        // Now that the lock is free; who else waits for it may have been quicker.
+        await opener.recover(error, 0)
       }
+      if (pass.done || signal.aborted || (isShort && !pass.isGuest && performance.now() > end)) return ran
+      await pause(BREATH, undefined, { signal }).catch(() => {})
     }
-    return { deleted, ran: true }
   }
 
   return {
     consider,
     prune,
     stop: async () => {
-      stopping = true
+      closed = true
+      stopping.abort()
       await running?.catch(() => {})
     },
   }
 }
 
-/** What one batch did; `more` where another should follow. */
-export interface Step {
-  readonly deleted: number
-  readonly more: boolean
+function isBroken(error: unknown): boolean {
+  return error instanceof Leftovers || error instanceof Damaged || isDamage(error)
 }
 
-function isDue({ connection }: Opened): boolean {
+/** `grown` is what this process has stored since it looked. */
+function isDue({ connection }: Opened, grown: number, size: StoreSize): boolean {
   const last = Number(connection.getMeta('pruned_at') ?? 0)
   const age = Date.now() - last
-  return age >= INTERVAL || age < 0
-}
-
-/** The oldest rows come first, so a batch without an old row ends the search. */
-function byAge({ connection }: Opened, retention: Retention, batch: number): Step {
-  const { events } = connection.tables
-  if (retention.maxAge === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
-  const { changes } = connection
-    .prepare(
-      `DELETE FROM ${events} WHERE id IN (SELECT id FROM ${events} ORDER BY id LIMIT ?) AND created_at < ?`,
-    )
-    .run(batch, Date.now() - retention.maxAge)
-  return { deleted: Number(changes), more: Number(changes) > 0 }
-}
-
-/** Only keys that got rows since the last look can have too many: `counted` is how far that look went. */
-function byCount({ connection }: Opened, { maxPerKey }: Retention, batch: number): Step {
-  const { events } = connection.tables
-  if (maxPerKey === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
-  const counted = Number(connection.getMeta('counted') ?? 0)
-  const fresh = connection
-    .prepare(`SELECT id, key FROM ${events} WHERE id > ? ORDER BY id LIMIT ?`)
-    .all(counted, batch) as { id: number; key: string }[]
-  const newestToGo = connection.prepare(
-    `SELECT id FROM ${events} WHERE key = ? ORDER BY id DESC LIMIT 1 OFFSET ?`,
-  )
-  const remove = connection.prepare(
-    `DELETE FROM ${events} WHERE id IN (SELECT id FROM ${events} WHERE key = ? AND id <= ? ORDER BY id LIMIT ?)`,
-  )
-  let deleted = 0
-  for (const key of new Set(fresh.map((row) => row.key))) {
-    const last = newestToGo.get(key, maxPerKey) as { id: number } | undefined
-    if (last) deleted += Number(remove.run(key, last.id, batch - deleted).changes)
-    // The rest of this key's surplus is found by looking at the same rows again.
-    if (deleted >= batch) return { deleted, more: true }
-  }
-  const to = fresh.at(-1)?.id
-  if (to !== undefined) connection.setMeta('counted', String(to))
-  return { deleted, more: fresh.length === batch }
-}
-
-/** Deletes no more of the oldest rows than weigh what is too much; pages are freed whole, so it may take turns. */
-function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: number): Step {
-  const { events } = connection.tables
-  let excess = connection.bytes() - maxBytes
-  if (excess <= 0) return { deleted: 0, more: false }
-  const oldest = connection
-    .prepare(`SELECT id, length(CAST(payload AS BLOB)) AS weight FROM ${events} ORDER BY id LIMIT ?`)
-    .all(batch) as { id: number; weight: number }[]
-  const last = oldest.find((row) => {
-    excess -= row.weight
-    return excess <= 0
-  })
-  const id = (last ?? oldest.at(-1))?.id ?? 0
-  const { changes } = connection.prepare(`DELETE FROM ${events} WHERE id <= ?`).run(id)
-  return { deleted: Number(changes), more: Number(changes) > 0 }
-}
-
-/**
- * Marks older than seven retentions become one floor for all keys, and so do the oldest of too many: keys
- * that are used once leave a mark each, and marks take room from the events.
- */
-function foldMarks({ connection }: Opened, { maxAge, maxBytes }: Retention, batch: number): Step {
-  const { pruned, standing } = connection.tables
-  const oldest = Date.now() - MARKS_OUTLIVE_RETENTION * maxAge
-  const { count } = connection.prepare(`SELECT count(*) AS count FROM ${pruned}`).get() as { count: number }
-  const surplus = count - Math.min(MOST_MARKS, Math.floor(maxBytes / BYTES_PER_MARK))
-  const marks = connection.prepare(`SELECT n, at FROM ${pruned} ORDER BY n LIMIT ?`).all(batch) as {
-    n: number
-    at: number
-  }[]
-  const young = marks.findIndex((mark, i) => i >= surplus && mark.at >= oldest)
-  const floor = (young === -1 ? marks.at(-1) : marks[young - 1])?.n
-  if (floor === undefined) return { deleted: 0, more: false }
-  connection.prepare(`UPDATE ${standing} SET floor = max(floor, ?)`).run(floor)
-  connection.prepare(`DELETE FROM ${pruned} WHERE n <= ?`).run(floor)
-  return { deleted: 0, more: young === -1 && marks.length === batch }
+  if (age >= INTERVAL || age < 0) return true
+  if (size !== 'well') return age >= (size === 'told' ? RETRY : LOOK)
+  const { maxBytes } = connection.retention()
+  // Nobody knows quickly how much of an application's database is ours.
+  return connection.isGuest ? grown > maxBytes / 4 : connection.bytes() > maxBytes * 1.125
 }

@@ -1,13 +1,11 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { FileSignalError, quotePath } from '../../errors.js'
-import type { Cursor, Hint } from '../../event.js'
 import type { Appended, NewRow, Transacted, Work } from '../engine.js'
+import { type CommitSite, commit } from './commit.js'
 import { toFault } from './fault.js'
-import { ensureContinued } from './history.js'
 import type { TransactionEnd } from './host-transaction.js'
-import { type Inserted, isPlain } from './insert.js'
-import { Moved, type Opened, type Opener, PATIENCE, Unseen } from './opener.js'
+import { Moved, type Opened, PATIENCE, Unseen } from './opener.js'
 
 /** Appends in the order of the calls, whatever the store is doing. */
 export interface AppendQueue {
@@ -24,22 +22,24 @@ type Call = readonly NewRow[] | Work
 
 interface Waiting {
   readonly call: Call
+  /** Bytes that it holds in memory, about. */
+  readonly weight: number
   readonly deadline: number
   readonly resolve: (result: Transacted) => void
   readonly reject: (error: unknown) => void
 }
 
-/** Milliseconds for which a comparison with what was signalled is good enough to insert by one statement. */
-const TRUST = 100
 /** Milliseconds between two looks at a path that cannot be looked at. */
 const LOOK_AGAIN = 25
 /** Waiting calls share one transaction up to this many rows: it holds the loop for about 5 ms. */
 const ROWS_PER_FLUSH = 1000
 
-export interface QueueSite {
-  readonly opener: Opener
-  readonly onCommit: (head: Cursor) => void
-  readonly newestSignal: () => Hint | null
+/** Calls that wait may hold this many bytes together; a single one of more than that may wait alone. */
+const MOST_WAITING = 16 * 1024 * 1024
+/** What a call and a row take beside the payload, about. */
+const CALL = 200
+
+export interface QueueSite extends CommitSite {
   /** Runs a transaction; throws only where it has not begun. */
   readonly transact: (opened: Opened, work: Work) => TransactionEnd
 }
@@ -50,6 +50,7 @@ export function createQueue(site: QueueSite): AppendQueue {
   /** Calls that were committed to a file which then was not at the path: it may come back. */
   const adrift = new WeakSet<Call>()
   let flushing = false
+  let weight = 0
 
   async function append(rows: readonly NewRow[]): Promise<Appended> {
     if (waiting.length > 0) return enqueue(rows, null) as Promise<Appended>
@@ -77,8 +78,11 @@ export function createQueue(site: QueueSite): AppendQueue {
   }
 
   function enqueue(call: Call, obstacle: unknown): Promise<Transacted> {
+    const added = weigh(call)
+    if (weight > 0 && weight + added > MOST_WAITING && !mustWait(call)) return Promise.reject(tooMany(weight))
+    weight += added
     return new Promise((resolve, reject) => {
-      waiting.push({ call, resolve, reject, deadline: performance.now() + PATIENCE })
+      waiting.push({ call, weight: added, resolve, reject, deadline: performance.now() + PATIENCE })
       if (!flushing) void flush(obstacle)
     })
   }
@@ -160,7 +164,7 @@ export function createQueue(site: QueueSite): AppendQueue {
   }
 
   function settle(batch: readonly Waiting[], outcomes: readonly TransactionEnd[]): void {
-    waiting.splice(0, batch.length)
+    take(batch.length)
     for (const [i, { resolve, reject }] of batch.entries()) {
       const outcome = outcomes[i] as TransactionEnd
       if ('fault' in outcome) reject(outcome.fault)
@@ -170,15 +174,22 @@ export function createQueue(site: QueueSite): AppendQueue {
 
   /** What shares a transaction shares its fate: all of it is refused, nothing of it is stored. */
   function refuse(fault: unknown): void {
-    for (const call of waiting.splice(0, nextBatch().length)) call.reject(faultOf(call, fault))
+    const batch = nextBatch().length
+    for (const call of take(batch)) call.reject(faultOf(call, fault))
   }
 
   function expire(failure: unknown): void {
     const now = performance.now()
     while (waiting[0] && waiting[0].deadline < now) {
-      const call = waiting.shift() as Waiting
-      call.reject(faultOf(call, toFault(failure, opener.path)))
+      for (const call of take(1)) call.reject(faultOf(call, toFault(failure, opener.path)))
     }
+  }
+
+  /** Those that have waited longest wait no more. */
+  function take(count: number): Waiting[] {
+    const taken = waiting.splice(0, count)
+    for (const call of taken) weight -= call.weight
+    return taken
   }
 
   return {
@@ -191,55 +202,17 @@ export function createQueue(site: QueueSite): AppendQueue {
   }
 }
 
-/**
- * Commits some calls' rows in one transaction, and tells what was stored for each. Those whose commit turns out to be
- * good for nothing are noted in `adrift`.
- */
-function commit(site: QueueSite, calls: readonly (readonly NewRow[])[], adrift: WeakSet<Call>): Appended[] {
-  return site.opener.attempt((opened) => {
-    const inserted = insert(opened, calls, site.newestSignal)
-    const acknowledge = (): Appended[] => {
-      // A handle on a deleted or renamed file goes on committing without error: then `attempt` does it all
-      // again in the file that stands at the path.
-      if (opened.connection.files.glance() !== 'here') {
-        opened.unsaved = inserted.flat().find((row) => row.stored)?.n ?? Number.POSITIVE_INFINITY
-        for (const call of calls) adrift.add(call)
-        throw new Moved()
-      }
-      if (noteHead(opened, calls.flat(), inserted.flat())) site.onCommit(opened.known)
-      return inserted.map((rows) => ({ epoch: opened.known.epoch, rows }))
-    }
-    try {
-      return acknowledge()
-    } catch (error) {
-      throw error instanceof Moved ? error : new Unseen(acknowledge, error)
-    }
-  }, false)
+function weigh(call: Call): number {
+  if (typeof call === 'function') return CALL
+  return call.reduce((sum, { payload }) => sum + Buffer.byteLength(payload) + CALL, CALL)
 }
 
-/** One statement for one plain row; a transaction for more, and where the store was not looked at for a while. */
-function insert(
-  opened: Opened,
-  calls: readonly (readonly NewRow[])[],
-  newestSignal: () => Hint | null,
-): Inserted[][] {
-  const { rows, connection, known } = opened
-  const single = calls.length === 1 && calls[0]?.length === 1 ? calls[0][0] : undefined
-  if (single && isPlain(single) && performance.now() - opened.lookedAt < TRUST) {
-    const inserted = rows.insertAfter(single, known)
-    if (inserted) return [[inserted]]
-  }
-  return connection.transaction('BEGIN IMMEDIATE', () => {
-    ensureContinued(opened, newestSignal)
-    return calls.map((call) => rows.insertMany(call))
-  })
+/** The end of all calls; and what a writer says, which waits for itself: refused, the writer would be dead. */
+function mustWait(call: Call): boolean {
+  return typeof call !== 'function' && call.every(({ lease }) => lease)
 }
 
-/** Remembers the newest row that was stored just now; false for none. */
-function noteHead(opened: Opened, rows: readonly NewRow[], inserted: readonly Inserted[]): boolean {
-  const at = inserted.findLastIndex((row) => row.stored)
-  if (at === -1) return false
-  const { n, createdAt } = inserted[at] as Inserted
-  opened.known = { epoch: opened.known.epoch, n, row: { key: (rows[at] as NewRow).key, createdAt } }
-  return true
+function tooMany(weight: number): FileSignalError {
+  const what = `calls of ${Math.ceil(weight / 1024 / 1024)} MiB wait for the store already`
+  return new FileSignalError('STORE_BUSY', what)
 }

@@ -4,6 +4,7 @@ import { refuseUnknown } from '../../option-values.js'
 import { appendCollected } from '../collect.js'
 import type { Appended, DriverStats, NewRow, PayloadFactory, PayloadSite } from '../engine.js'
 import { createCounter } from './counts.js'
+import { diskUse } from './disk.js'
 import { loadedDriver } from './driver.js'
 import { current, readPage } from './history.js'
 import { type Host, hostOf, type SqliteHandle } from './host.js'
@@ -46,7 +47,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
         const opener = createOpener(path ?? site.database(), site, host)
         const { onCommit, newestSignal } = site
         const queue = createQueue({ opener, onCommit, newestSignal, transact: transact(host, site) })
-        parts = { opener, queue, pruner: createPruner(opener) }
+        parts = { opener, queue, pruner: createPruner(opener, site) }
       }
       return parts
     }
@@ -59,7 +60,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
       const appended = queue.append(rows)
       // A store that refuses rows is told to the caller; the pruner would only say it again.
       appended.then(
-        () => pruner.consider(site),
+        () => pruner.consider(rows),
         () => {},
       )
       return appended
@@ -76,14 +77,14 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
         if (host === null) return appendCollected(append, work)
         if (host.isInTransaction()) throw open()
         const transacted = await queue.transaction(work)
-        pruner.consider(site)
+        pruner.consider()
         return transacted
       },
       head: async () => use().opener.run((opened) => current(opened, site.newestSignal)),
       read: async (request) => {
         const { opener, pruner } = use()
         const found = await opener.run((opened) => readPage(opened, request, site.newestSignal))
-        pruner.consider(site)
+        pruner.consider()
         return found
       },
       ended: async (keys, n) => use().opener.run((opened) => opened.rows.ended(keys, n)),
@@ -100,6 +101,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
           head: connection.head().n,
           ...counts,
           retention: connection.retention(),
+          disk: diskUse(opener.path),
           place: opener.path,
           driver: host?.driver ?? driverStats(),
         }))

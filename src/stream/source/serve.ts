@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { FileSignalError } from '../../errors.js'
 import type { SourcePlan } from '../../source-options.js'
-import { DONE_ID, encodeBareReady } from '../frame.js'
+import { DONE_ID, encodeReady } from '../frame.js'
 import { helloOf, sayAgain } from '../hello.js'
 import type { Outgoing } from '../outgoing.js'
 import { openProbe } from '../probe.js'
@@ -70,7 +70,7 @@ export function createSourceServer<Context>(
     })
     if (!connection) return 'open'
     const hello = request.hello ? helloOf(plan.share ? [] : null) : ''
-    connection.send(encodeBareReady(plan.heartbeat) + hello)
+    connection.send(encodeReady(null, plan.heartbeat) + hello)
     if (mode === 'now') {
       const last = shared?.last()
       if (last) connection.send(last)
