@@ -37,6 +37,7 @@ export function isContinued({ connection, known }: Opened, { head, floor }: Stan
 export function learn(opened: Opened, head: Cursor, row?: RowMark | null): void {
   const { known, connection } = opened
   if (known.n === head.n && known.epoch === head.epoch) return
+  if (known.epoch !== head.epoch) opened.onRenewed()
   opened.known = { epoch: head.epoch, n: head.n, row: row === undefined ? connection.rowAt(head.n) : row }
 }
 
@@ -75,7 +76,6 @@ export function ensureContinued(opened: Opened, newestSignal: () => Hint | null)
     // An older copy that was written over the open file leaves pages that do not fit.
     if (!connection.isGuest) connection.check()
     renewAbove(connection, hint, known.n)
-    opened.onRenewed()
   }
   const head = connection.head()
   learn(opened, head)

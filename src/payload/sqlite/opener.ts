@@ -76,6 +76,8 @@ const SPIN = 1
 const LONGEST_PAUSE = 25
 /** Opening anew heals at once, or not at all. */
 const MOST_OPENINGS = 3
+/** Milliseconds in which every process has looked, and what one did about a lost file has reached the others. */
+const QUIET = 10_000
 /** Some sweeps: a process that streams has looked by then. */
 const TORN_ROUNDS = 120
 
@@ -90,8 +92,8 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   /** What is known of the store stays known when it is opened anew. */
   let known: Known | null = null
   let closed = false
-  /** True where the reason for another epoch was told already. */
-  let isReported = false
+  /** Until then another epoch is the outcome of what was reported already. */
+  let quietUntil = 0
   /** Once an application's database, always one: its files are never repaired. */
   let isGuest = host !== null
 
@@ -122,11 +124,9 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     }
     if (rescued.length > 0) reportSplit(restored)
     else if (isRenewed) reportRestored()
-    isReported ||= isRenewed || rescued.length > 0
     rescued = []
     opened = fresh
     recognise(fresh)
-    isReported = false
     orphan?.close()
     orphan = null
     if (connection.network) {
@@ -251,7 +251,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     abandon(connection)
     split = null
     if (rescued.length === 0) reportSplit(0)
-    isReported = true
+    else quietUntil = performance.now() + QUIET
   }
 
   /** An index without its -wal. SQLite makes it anew from the -wal that is there; who still holds it looks, and opens anew. */
@@ -270,7 +270,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
 
   function setAside(inode: string): void {
     if (inodeOf(path) !== inode) return
-    isReported = true
+    quietUntil = performance.now() + QUIET
     const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
     for (const suffix of ['-wal', '-shm', '']) moveAway(`${path}${suffix}`, `${aside}${suffix}`)
     site.report(
@@ -283,12 +283,15 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
 
   function reportSplit(restored: number): void {
     const what = `a -wal or -shm file of ${quotePath(path)} was deleted or replaced while it was open`
+    quietUntil = performance.now() + QUIET
     const saved = restored === 1 ? '1 event was put back' : `${restored} events were put back`
     site.report(new FileSignalError('STORE_SPLIT', restored === 0 ? what : `${what}; ${saved}`))
   }
 
   function reportRestored(): void {
-    if (isReported) return
+    const now = performance.now()
+    if (now < quietUntil) return
+    quietUntil = now + QUIET
     const what = `${quotePath(path)} is another file, or is in an older state, than was signalled or seen here`
     site.report(new FileSignalError('STORE_RESTORED', what))
   }
