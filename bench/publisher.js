@@ -36,9 +36,11 @@ answer(
       await contestant.signalMany(entries)
       return (count * 1000) / (performance.now() - start)
     },
-    async fill({ key, count }) {
+    /** With `keys` that many different ones, in no order that an index would like. */
+    async fill({ key, count, keys = 0 }) {
+      const keyOf = () => (keys > 0 ? key + Math.floor(Math.random() * keys) : key)
       for (let left = count; left > 0; left -= 1000) {
-        await contestant.signalMany(createEntries(Math.min(left, 1000), () => key))
+        await contestant.signalMany(createEntries(Math.min(left, 1000), keyOf))
       }
     },
   },

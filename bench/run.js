@@ -1,4 +1,4 @@
-// npm run bench -- [--quick] [--json] [--rounds N] [--only paced|burst|publish|idle|replay|hydrate|mailbox|inspector]
+// npm run bench -- [--quick] [--json] [--rounds N] [--only paced|burst|publish|idle|replay|hydrate|mailbox|inspector|prune]
 import { parseArgs } from 'node:util'
 import { measureBurst } from './burst.js'
 import { measureHydrate } from './hydrate.js'
@@ -6,6 +6,7 @@ import { measureIdle } from './idle.js'
 import { measureInspector } from './inspector.js'
 import { measureMailbox } from './mailbox.js'
 import { measurePaced } from './paced.js'
+import { measurePruning } from './prune.js'
 import { measurePublishing } from './publish.js'
 import { measureReplay } from './replay.js'
 import { describeMachine, format } from './table.js'
@@ -19,6 +20,7 @@ const MEASUREMENTS = {
   hydrate: measureHydrate,
   mailbox: measureMailbox,
   inspector: measureInspector,
+  prune: measurePruning,
 }
 
 const { values: options } = parseArgs({

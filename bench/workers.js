@@ -63,6 +63,7 @@ export async function startPair(contestant) {
   const publisher = startWorker('publisher.js', contestant, folder)
   const port = await server.ask('port')
   return {
+    folder,
     server,
     publisher,
     port,

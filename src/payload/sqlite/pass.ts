@@ -6,7 +6,7 @@ import { createWeigher } from './guest-bytes.js'
 import type { Held } from './lock.js'
 import { type Opened, type Opener, PATIENCE } from './opener.js'
 import type { Batch, Pace } from './pace.js'
-import { byAge, byBytes, byCount, createFolder, type Prune } from './retention.js'
+import { byAge, byBytes, createByCount, createFolder, type Prune } from './retention.js'
 
 /** One pruning of the store, in slices: between two of them others may have the lock. */
 export interface Pass {
@@ -27,9 +27,7 @@ interface Task {
 }
 
 /** A repair waits for the lock: so long it may take until publishing goes on. */
-const SLICE = 1000
-/** A batch should hold the event loop and the write lock for no longer than this, in milliseconds. */
-const BATCH_TIME = 1
+const SLICE = 2000
 const FEWEST = 10
 const MOST = 1000
 
@@ -40,7 +38,7 @@ export function createPass(opener: Opener, pace: Pace, onProgress?: (progress: P
   const bySize: Prune = (opened, retention, batch) =>
     (opened.connection.isGuest ? weigh : byBytes)(opened, retention, batch)
   // In turns, so that none waits for another that never ends. Bytes come last: the others may free enough.
-  const phases = [[byAge, byCount, createFolder()], [bySize], [giveBack]].map((steps) =>
+  const phases = [[byAge, createByCount(), createFolder()], [bySize], [giveBack]].map((steps) =>
     steps.map((prune): Task => ({ prune, batch: 50 })),
   )
   let deleted = 0
@@ -80,7 +78,7 @@ export function createPass(opener: Opener, pace: Pace, onProgress?: (progress: P
         return { ...stepped, head: connection.head().n }
       })
       // A commit may have to empty the -wal, whatever the size of the batch.
-      const factor = Math.min(1.5, Math.max(0.5, BATCH_TIME / time))
+      const factor = Math.min(1.5, Math.max(0.5, pace.batchTime() / time))
       task.batch = Math.min(MOST, Math.max(FEWEST, Math.round(task.batch * factor)))
       return { ...result, time: performance.now() - began }
     })

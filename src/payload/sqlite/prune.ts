@@ -8,6 +8,7 @@ import { withLock } from './lock.js'
 import type { Opened, Opener } from './opener.js'
 import { createPace } from './pace.js'
 import { createPass, type Pass } from './pass.js'
+import { createRelief } from './relief.js'
 
 /** Deletes what retention no longer keeps, from whichever process is alive. */
 export interface Pruner {
@@ -44,6 +45,7 @@ export function createPruner(
   opener: Opener,
   { report, recovered }: Pick<PayloadSite, 'report' | 'recovered'>,
 ): Pruner {
+  const pace = createPace(SHARE)
   let running: Promise<PruneResult> | null = null
   let lookAgainAt = 0
   let notBefore = 0
@@ -53,8 +55,10 @@ export function createPruner(
   /** What kept it from pruning the last time. */
   let fault: FileSignalError | null = null
   const watch = createWatch(opener, { report, recovered })
+  const relief = createRelief(opener)
 
   function consider(rows: readonly NewRow[] = []): void {
+    for (const { payload } of rows) relief.stored(payload.length)
     for (const { payload } of rows) grown += payload.length
     const now = performance.now()
     if ((now < lookAgainAt && grown < GROWTH) || running || closed || now < notBefore) return
@@ -100,7 +104,7 @@ export function createPruner(
     if (ifDue && !(await opener.run((opened) => isDue(opened, bytes, watch.look(opened))))) {
       return { deleted: 0, ran: false }
     }
-    const pass = createPass(opener, createPace(ifDue ? SHARE : HURRIED_SHARE), onProgress)
+    const pass = createPass(opener, ifDue ? pace : createPace(HURRIED_SHARE), onProgress)
     try {
       const ran = await inSlices(pass, ifDue, signal)
       if (pass.done) await opener.run(watch.judge)

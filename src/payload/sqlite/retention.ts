@@ -31,31 +31,89 @@ export function byAge({ connection }: Opened, retention: Retention, batch: numbe
   return { deleted: Number(changes), dealt: Number(changes), more: Number(changes) > 0 }
 }
 
-/** Only keys that got rows since the last look can have too many: `counted` is how far that look went. */
-export function byCount({ connection }: Opened, { maxPerKey }: Retention, batch: number): Step {
-  const { events } = connection.tables
-  if (maxPerKey === Number.POSITIVE_INFINITY) return NOTHING
-  const counted = Number(connection.getMeta('counted') ?? 0)
-  const fresh = connection
-    .prepare(`SELECT id, key FROM ${events} WHERE id > ? ORDER BY id LIMIT ?`)
-    .all(counted, batch) as { id: number; key: string }[]
-  const newestToGo = connection.prepare(
-    `SELECT id FROM ${events} WHERE key = ? ORDER BY id DESC LIMIT 1 OFFSET ?`,
-  )
-  const remove = connection.prepare(
-    `DELETE FROM ${events} WHERE id IN (SELECT id FROM ${events} WHERE key = ? AND id <= ? ORDER BY id LIMIT ?)`,
-  )
-  let deleted = 0
-  for (const key of new Set(fresh.map((row) => row.key))) {
-    const last = newestToGo.get(key, maxPerKey) as { id: number } | undefined
-    if (last) deleted += Number(remove.run(key, last.id, batch - deleted).changes)
-    // The rest of this key's surplus is found by looking at the same rows again.
-    if (deleted >= batch) return { deleted, dealt: deleted, more: true }
+/** Keys are looked at for so long in one batch, in milliseconds: each has up to `maxPerKey` entries to be counted. */
+const COUNT_TIME = 1
+
+/**
+ * The step of one pass that keeps `maxPerKey` of each key.
+ *
+ * Only keys that got rows since the last look can have too many: `counted` is how far that look went. A key that has
+ * been counted need not be again before as many rows have come as it had room for.
+ */
+export function createByCount(): Prune {
+  const room = new Map<string, number>()
+  const unsure = new Set<string>()
+  const surplus: { key: string; upTo: number }[] = []
+  let counted: number | null = null
+  /** A pass that took what comes meanwhile would never end where somebody publishes all the time. */
+  let isAtHead = false
+
+  /** Reads on where the last look ended. */
+  function look({ connection }: Opened, batch: number): Step {
+    const { events } = connection.tables
+    const from = counted ?? Number(connection.getMeta('counted') ?? 0)
+    const fresh = connection
+      .prepare(`SELECT id, key FROM ${events} WHERE id > ? ORDER BY id LIMIT ?`)
+      .all(from, batch) as { id: number; key: string }[]
+    for (const { key } of fresh) {
+      const left = (room.get(key) ?? 0) - 1
+      room.set(key, left)
+      if (left < 0) unsure.add(key)
+    }
+    counted = fresh.at(-1)?.id ?? from
+    isAtHead = fresh.length < batch
+    return { deleted: 0, dealt: fresh.length, more: true }
   }
-  const to = fresh.at(-1)?.id
-  if (to !== undefined) connection.setMeta('counted', String(to))
-  return { deleted, dealt: Math.max(deleted, fresh.length), more: fresh.length === batch }
+
+  function count({ connection }: Opened, maxPerKey: number): Step {
+    const end = performance.now() + COUNT_TIME
+    const { events } = connection.tables
+    const ids = connection.prepare(
+      `SELECT count(*) AS n FROM (SELECT 1 FROM ${events} WHERE key = ? LIMIT ?)`,
+    )
+    const newestToGo = connection.prepare(
+      `SELECT id FROM ${events} WHERE key = ? ORDER BY id DESC LIMIT 1 OFFSET ?`,
+    )
+    let dealt = 0
+    for (const key of unsure) {
+      const { n } = ids.get(key, maxPerKey + 1) as { n: number }
+      const last = n > maxPerKey ? (newestToGo.get(key, maxPerKey) as { id: number }) : null
+      if (last) surplus.push({ key, upTo: last.id })
+      room.set(key, Math.max(0, maxPerKey - n))
+      unsure.delete(key)
+      dealt += 1
+      if (performance.now() > end) break
+    }
+    return { deleted: 0, dealt, more: true }
+  }
+
+  function remove({ connection }: Opened, batch: number): Step {
+    const { events } = connection.tables
+    const some = connection.prepare(
+      `DELETE FROM ${events} WHERE id IN (SELECT id FROM ${events} WHERE key = ? AND id <= ? ORDER BY id LIMIT ?)`,
+    )
+    let deleted = 0
+    for (let first = surplus[0]; first !== undefined && deleted < batch; first = surplus[0]) {
+      deleted += Number(some.run(first.key, first.upTo, batch - deleted).changes)
+      if (deleted < batch) surplus.shift()
+    }
+    return { deleted, dealt: deleted, more: true }
+  }
+
+  return (opened, { maxPerKey }, batch) => {
+    if (maxPerKey === Number.POSITIVE_INFINITY) return NOTHING
+    if (surplus.length > 0) return remove(opened, batch)
+    if (unsure.size > 0) return count(opened, maxPerKey)
+    // All that was looked at so far is dealt with.
+    if (counted !== null) opened.connection.setMeta('counted', String(counted))
+    if (isAtHead) return NOTHING
+    if (room.size > MOST_KEYS) room.clear()
+    return look(opened, batch)
+  }
 }
+
+/** Keys that are remembered in one pass. */
+const MOST_KEYS = 100_000
 
 /** Deletes no more of the oldest rows than weigh what is too much; pages are freed whole, so it may take turns. */
 export function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: number): Step {
