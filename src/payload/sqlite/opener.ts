@@ -6,7 +6,7 @@ import { lookAt, makeFile } from '../../folders.js'
 import type { PayloadSite } from '../engine.js'
 import { connect, gone } from './connect.js'
 import { type Connection, Damaged, inodeOf, Leftovers } from './connection.js'
-import { isBusy, isDamage, toFault } from './fault.js'
+import { isBusy, isDamage, isUnshared, toFault, weaknessOf } from './fault.js'
 import type { Host } from './host.js'
 import { type LeaseRows, prepareLeases } from './leases.js'
 import { withLock } from './lock.js'
@@ -75,7 +75,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     orphan?.close()
     orphan = null
     if (connection.network) {
-      site.report(new FileSignalError('STORE_NETWORK', `${quotePath(path)} is on a network disk`))
+      site.report(new FileSignalError('STORE_NETWORK', `${quotePath(path)} ${weaknessOf(path)}`))
     }
     return opened
   }
@@ -114,6 +114,10 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       await pause(Math.min(2 ** round, LONGEST_PAUSE) * (0.5 + Math.random() / 2))
     } else if (isGuest) {
       throw error instanceof Leftovers ? gone(path) : toFault(error, path)
+    } else if (opened && round === 0 && isUnshared(error, path)) {
+      // Opened anew it does without the shared memory, where that is missing for good.
+      opened.connection.close()
+      opened = null
     } else if (error instanceof Leftovers) {
       await repair(clearLeftovers)
     } else if (error instanceof Damaged || (opened && isDamage(error))) {
