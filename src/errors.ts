@@ -65,8 +65,12 @@ export const ERRORS = {
     remedy:
       'end the program that keeps a transaction open on the store: a forgotten shell, a stopped process, a backup that hangs',
   },
+  STORE_LIMITS: {
+    when: 'a limit of this process or machine is reached: open files, file size, memory; the message names it',
+    remedy: 'raise the limit that the message names; nothing was stored, so signal again afterwards',
+  },
   STORE_UNWRITABLE: {
-    when: 'this user may not open or write the store or its folder',
+    when: 'this user may not open or write the store or its folder, or they are on a read-only mount or missing; the message says which',
     remedy:
       'give both users one group and pass { mode: 0o660, group }, or run both programs as the same user',
   },
@@ -98,7 +102,7 @@ export const ERRORS = {
       'the event is stored or not: signal again with the same { dedupe } where it must not be there twice',
   },
   STORE_NETWORK: {
-    when: 'the store is on a network disk, where SQLite is slow and locks are weak (reported, not thrown)',
+    when: 'the store is on a network disk, or on one without shared memory (WSL’s /mnt/c, 9p, vboxsf, Docker on Windows), where SQLite is slow and locks are weak: it is kept with a rollback journal (reported, not thrown)',
     remedy: 'move FILE_SIGNAL_DATABASE to a local disk, or use Postgres or Redis',
   },
   STORE_FAILED: {

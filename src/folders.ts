@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { codeOf, FileSignalError, quote, quotePath } from './errors.js'
+import { errnoOf, obstacleBehind } from './obstacle.js'
 
 /** Rights of what is created here: the mode of files (folders add x where r is set), and their group. */
 export interface Rights {
@@ -148,6 +149,7 @@ function makeOne(path: string, rights: Rights, gid: number | null): boolean {
   const mode = rights.mode | ((rights.mode & 0o444) >> 2) | (gid === null ? 0 : SETGID)
   const fd = openSync(path, OPEN_FOLDER)
   try {
+    giveToOwner(fd, dirname(path), gid)
     setRights(fd, mode, gid)
   } catch (error) {
     undo(() => rmdirSync(path))
@@ -162,13 +164,34 @@ function makeOne(path: string, rights: Rights, gid: number | null): boolean {
 function createFile(path: string, rights: Rights, gid: number | null, text: string): void {
   const fd = openSync(path, CREATE, 0o600)
   try {
-    if (process.platform !== 'win32') setRights(fd, rights.mode, gid)
+    if (process.platform !== 'win32') {
+      giveToOwner(fd, dirname(path), gid)
+      setRights(fd, rights.mode, gid)
+    }
     if (text !== '') writeSync(fd, text)
   } catch (error) {
     undo(() => unlinkSync(path))
     throw error
   } finally {
     closeSync(fd)
+  }
+}
+
+/**
+ * What root makes in somebody's folder belongs to that user, as what init makes does: `sudo npx file-signal stats`, or a cron
+ * job of root's, that comes first must not make files which the app cannot write. SQLite does so with its own files.
+ */
+function giveToOwner(fd: number, folder: string, gid: number | null): void {
+  if (process.geteuid?.() !== 0) return
+  const owner = statSync(folder)
+  if (owner.uid === 0) return
+  const made = fstatSync(fd)
+  // A group that the folder hands down is kept.
+  const inherited = gid !== null || (owner.mode & SETGID) !== 0
+  try {
+    fchownSync(fd, owner.uid, inherited ? made.gid : owner.gid)
+  } catch {
+    // In a container root may be nobody outside. Then it stays root's, and who cannot write it is told whose it is.
   }
 }
 
@@ -227,28 +250,21 @@ function attempt<T>(path: string, verb: string, work: () => T): T {
     return work()
   } catch (cause) {
     if (cause instanceof FileSignalError) throw cause
-    const what = `cannot ${verb} "${path}" (${codeOf(cause) || cause})`
-    switch (codeOf(cause)) {
-      case 'EACCES':
-      case 'EPERM':
-      case 'EROFS':
-        throw new FileSignalError('STORE_UNWRITABLE', what, { cause })
-      case 'ENOTDIR':
-      case 'ENOENT':
-      case 'EEXIST':
-      case 'ELOOP':
-        throw new FileSignalError('STORE_UNWRITABLE', what, {
-          cause,
-          remedy: 'something above it is no folder or a broken link: move that out of the way',
-        })
-      case 'ENOSPC':
-      case 'EDQUOT':
-        throw new FileSignalError('STORE_FULL', what, { cause })
-      default:
-        throw new FileSignalError('STORE_FAILED', what, { cause })
+    const what = `cannot ${verb} "${path}" (${errnoOf(cause) || cause})`
+    if (LINKS.includes(codeOf(cause))) {
+      throw new FileSignalError('STORE_UNWRITABLE', what, {
+        cause,
+        remedy: 'something above it is no folder or a broken link: move that out of the way',
+      })
     }
+    const obstacle = obstacleBehind(cause, path)
+    if (!obstacle) throw new FileSignalError('STORE_FAILED', what, { cause })
+    const { code, why, remedy } = obstacle
+    throw new FileSignalError(code, `${what}: ${why}`, remedy === null ? { cause } : { cause, remedy })
   }
 }
+
+const LINKS = ['ENOTDIR', 'ENOENT', 'EEXIST', 'ELOOP']
 
 function undo(removal: () => void): void {
   try {

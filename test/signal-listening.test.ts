@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { ERRORS } from '../dist/errors.js'
-import { networkOf } from '../dist/signal/network.js'
+import { networkOf } from '../dist/network-disk.js'
 import { EPOCH, latency, lateOnes, quiet, useSignals } from './support/signals.js'
 import { until } from './support/wait.js'
 

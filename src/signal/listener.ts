@@ -1,5 +1,5 @@
+import { networkOf } from '../network-disk.js'
 import type { SignalListener, WakeKind } from './engine.js'
-import { networkOf } from './network.js'
 import { type Poller, pollFile } from './poller.js'
 import type { SignalFile } from './signal-file.js'
 import { type ToldSite, toldOnce } from './told-once.js'
@@ -44,7 +44,7 @@ export function createListener(
   onWake: (kind: WakeKind) => void,
   { polling, timing, ...told }: ListenPlan,
 ): FileListener {
-  const unusable = toldOnce('SIGNAL_FAILED', told)
+  const unusable = toldOnce('SIGNAL_FAILED', { ...told, signalFile: file.path })
   const unwatched = toldOnce('WATCH_FAILED', told)
   let watch: Watch | null = null
   let armed = false

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { attempt } from '../../attempt.js'
+import { showUser } from '../../users.js'
 import { type Finding, pass, skip } from '../result.js'
 import { mountOf } from './disk.js'
 import type { StorePlaces } from './places.js'
-import { showUser } from './users.js'
 
 /** A process, other than this one, that has the store open. */
 export interface Holder {

@@ -1,8 +1,8 @@
 import { lstatSync, statSync } from 'node:fs'
 import { codeOf } from '../../errors.js'
+import { showUser } from '../../users.js'
 import { type Finding, fail, pass, skip, warn } from '../result.js'
 import type { StorePlaces } from './places.js'
-import { showUser } from './users.js'
 
 /** The user of this process against the owner of the project: a cron job of root makes files that the web cannot write. */
 export function checkOwner({ root, store }: StorePlaces): Finding {

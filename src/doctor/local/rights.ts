@@ -1,9 +1,9 @@
 import { accessSync, constants, lstatSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { attempt } from '../../attempt.js'
+import { groupsOf, showGroup, showUser, type User, webServerUsers } from '../../users.js'
 import { type Finding, fail, pass, skip, warn } from '../result.js'
 import type { StorePlaces } from './places.js'
-import { groupsOf, showGroup, showUser, type User, webServerUsers } from './users.js'
 
 interface Item {
   readonly path: string

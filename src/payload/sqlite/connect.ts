@@ -1,21 +1,20 @@
-import { readFileSync, statfsSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { attempt } from '../../attempt.js'
 import { FileSignalError, quotePath } from '../../errors.js'
 import { lookAt, makeFile, makeFolder } from '../../folders.js'
+import { networkOf } from '../../network-disk.js'
 import type { Retention } from '../../options.js'
 import type { PayloadSite } from '../engine.js'
 import { type Connection, createConnection, Damaged, GAP, Leftovers } from './connection.js'
 import { type Database, openDatabase } from './driver.js'
-import { isDamage } from './fault.js'
+import { isDamage, isUnshared, noteCause } from './fault.js'
 import { createFiles, inodeOf } from './files.js'
 import { isAhead, renewAbove } from './history.js'
 import type { Host } from './host.js'
 import { isForeignWal, noteOwner } from './owner.js'
 import { putBack, type Rescued } from './rescue.js'
 import { type Finding, inspect, isOurs, migrate } from './schema/migrate.js'
-
-/** NFS, SMB (three kinds) and FUSE: WAL needs memory shared by all readers, which only one machine has. */
-const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546])
 
 /**
  * Opens the store, creating it where nothing stands, and settles whether it is still the one it was:
@@ -33,20 +32,30 @@ export function connect(path: string, site: PayloadSite, { host, wasGuest, rescu
   if (!host && !wasGuest) makeReady(path, site)
   const before = inodeOf(path)
   if (before === '') throw gone(path)
-  const db = (host?.open ?? openDatabase)(path)
+  const open = (): Database => (host?.open ?? openDatabase)(path)
+  let db = open()
   try {
-    const network = NETWORK_TYPES.has(statfsSync(dirname(path)).type)
-    const { finding, mode, isMended } = prepareStore(db, path, network, host !== null)
+    let prepared: Prepared
+    try {
+      prepared = prepareStore(db, path, before, host !== null)
+    } catch (error) {
+      if (host || wasGuest || !isUnshared(error, path)) throw error
+      db.close()
+      db = open()
+      prepared = prepareAlone(db, path, before, error)
+    }
+    const { finding, mode, isMended, isWeak } = prepared
     if (inodeOf(path) !== before) throw finding.isGuest ? gone(path) : new Leftovers(path)
     const files = createFiles(path, before, mode === 'wal')
     if (mode === 'wal' && (files.wal === 0 || files.shm === 0)) throw finding.isGuest ? gone(path) : torn()
-    const connection = createConnection(db, files, network, finding)
+    const connection = createConnection(db, files, isWeak, finding)
     connection.checkSchema()
     const rescue = rescued.length > 0 ? putBack(connection, rescued) : null
     const isRenewed = settle(connection, before, site, isMended || rescue?.isMixed === true)
     if (mode === 'wal' && !finding.isGuest) noteOwner(path, site)
     return { connection, isRenewed, restored: rescue?.restored ?? 0 }
   } catch (error) {
+    noteCause(error, path)
     const damaged = isDamage(error) && host === null && saysItIsOurs(db)
     db.close()
     throw damaged ? new Damaged(before, error) : error
@@ -105,22 +114,66 @@ function saysItIsOurs(db: Database): boolean {
   }
 }
 
+/** What a store was found to be; weak where it is kept with a rollback journal, for its disk bears no WAL. */
 interface Prepared {
   readonly finding: Finding
+  readonly isWeak: boolean
   /** The journal mode. */
   readonly mode: string
   /** True where tables or rows of ours were missing, and rows may be gone that were never marked. */
   readonly isMended: boolean
 }
 
+/**
+ * Does without the shared memory of WAL where it turns out that a disk has none, whatever its type. Locked for this
+ * connection alone SQLite needs none, and can leave WAL; the store remembers, so that nobody tries again in this place.
+ */
+function prepareAlone(db: Database, path: string, place: string, obstacle: unknown): Prepared {
+  db.exec('PRAGMA locking_mode = EXCLUSIVE')
+  if (inspect(db, path, false).isGuest) throw obstacle
+  db.exec('PRAGMA journal_mode = DELETE')
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const finding = inspect(db, path, false)
+    if (finding.outdated) migrate(db, finding)
+    db.prepare(`INSERT OR REPLACE INTO ${finding.tables.meta} (name, value) VALUES (?, ?)`).run(
+      WITHOUT_WAL,
+      inodeNumber(place),
+    )
+    db.exec('COMMIT')
+  } catch (error) {
+    // SQLite may have rolled back by itself, as it does where the disk is full.
+    attempt(() => db.exec('ROLLBACK'))
+    throw error
+  }
+  // The next read gives the lock back.
+  db.exec('PRAGMA locking_mode = NORMAL')
+  return { ...prepareStore(db, path, place, false), isWeak: true }
+}
+
+/** What `meta` calls the inode of a store that was found to be on a disk without shared memory. */
+const WITHOUT_WAL = 'without_wal'
+
+function isWithoutWal(db: Database, { outdated, tables }: Finding, place: string): boolean {
+  if (outdated) return false
+  const row = db.prepare(`SELECT value FROM ${tables.meta} WHERE name = ?`).get(WITHOUT_WAL)
+  return (row as { value: string } | undefined)?.value === inodeNumber(place)
+}
+
+/** Without the device: its number may change with a reboot. */
+function inodeNumber(place: string): string {
+  return place.split(':')[1] ?? ''
+}
+
 /** Brings settings and schema up to date; an application's own settings stay as they are. */
-function prepareStore(db: Database, path: string, network: boolean, isHost: boolean): Prepared {
+function prepareStore(db: Database, path: string, place: string, isHost: boolean): Prepared {
   // One snapshot: another process may create the store between two looks, which then seem to be of another's.
   db.exec('BEGIN')
   const finding = inspect(db, path, isHost)
   db.exec('COMMIT')
   const { journal_mode: current } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
-  const mode = finding.isGuest ? current : network ? 'delete' : 'wal'
+  const isWeak = networkOf(path) !== null || (current !== 'wal' && isWithoutWal(db, finding, place))
+  const mode = finding.isGuest ? current : isWeak ? 'delete' : 'wal'
   // Before anything is written, or it means nothing: so that pruning can give pages back a few at a time.
   if (finding.outdated && mode === 'wal' && !finding.isGuest) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
   if (current !== mode) db.exec(`PRAGMA journal_mode = ${mode}`)
@@ -128,15 +181,16 @@ function prepareStore(db: Database, path: string, network: boolean, isHost: bool
   const synchronous = bootId() === null || mode !== 'wal' ? 'FULL' : 'NORMAL'
   db.exec(`PRAGMA synchronous = ${synchronous}; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF`)
   if (!finding.isGuest) db.exec('PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 8388608')
-  if (!finding.outdated) return { finding, mode, isMended: false }
+  if (!finding.outdated) return { finding, isWeak, mode, isMended: false }
   db.exec('BEGIN IMMEDIATE')
   try {
     const latest = inspect(db, path, isHost)
     const isMended = latest.outdated && migrate(db, latest)
     db.exec('COMMIT')
-    return { finding: latest, mode, isMended }
+    return { finding: latest, isWeak, mode, isMended }
   } catch (error) {
-    db.exec('ROLLBACK')
+    // SQLite may have rolled back by itself, as it does where the disk is full.
+    attempt(() => db.exec('ROLLBACK'))
     throw error
   }
 }
@@ -146,8 +200,8 @@ function settle(connection: Connection, place: string, site: PayloadSite, isMend
   const { retention } = site
   const hint = site.newestSignal()
   const boot = bootId()
-  // Without the device: its number may change with a reboot. Network disks make inodes up as they like.
-  const inode = connection.network ? 'network' : (place.split(':')[1] ?? '')
+  // Network disks make inodes up as they like.
+  const inode = connection.network ? 'network' : inodeNumber(place)
   const isSameFile = (): boolean => connection.getMeta('inode') === inode
   const isBehind = (): boolean => isAhead(connection, hint, connection.head())
   const isSameBoot = (): boolean => boot === null || connection.getMeta('boot') === boot

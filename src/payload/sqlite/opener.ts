@@ -7,7 +7,7 @@ import type { Appended, PayloadSite } from '../engine.js'
 import { abandon } from './abandon.js'
 import { connect, gone } from './connect.js'
 import { type Connection, Damaged, Incomplete, Leftovers } from './connection.js'
-import { isBusy, isDamage, isMissing, isStuck, isTorn, toFault } from './fault.js'
+import { isBusy, isDamage, isMissing, isStuck, isTorn, isUnshared, toFault, weaknessOf } from './fault.js'
 import { inodeOf, type Place } from './files.js'
 import { ensureContinued, isContinued, type Known, learn } from './history.js'
 import type { Host } from './host.js'
@@ -130,7 +130,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     orphan?.close()
     orphan = null
     if (connection.network) {
-      site.report(new FileSignalError('STORE_NETWORK', `${quotePath(path)} is on a network disk`))
+      site.report(new FileSignalError('STORE_NETWORK', `${quotePath(path)} ${weaknessOf(path)}`))
     }
     return fresh
   }
@@ -211,6 +211,9 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       else await repair(dropIndex)
     } else if (error instanceof Split) {
       await repair(giveUpSplit)
+    } else if (opened && round === 0 && isUnshared(error, path)) {
+      // Opened anew it does without the shared memory, where that is missing for good.
+      reopen()
     } else if (error instanceof Leftovers) {
       await repair(clearLeftovers)
     } else if (error instanceof Damaged || (opened && isDamage(error))) {
