@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { Module } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -53,7 +53,8 @@ function ownFiles(): string[] {
 
 function requireAt(place: string, request: string): NodeJS.Require | null {
   try {
-    const require = createRequire(place)
+    // Not imported by its name: webpack takes that createRequire() away where its argument is no constant.
+    const require = Module.createRequire(place)
     require.resolve(request)
     return require
   } catch {

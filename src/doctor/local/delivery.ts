@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { FileSignalError } from '../../errors.js'
 import type { Subscriber } from '../../stream/subscribe.js'
 import { runModule } from '../child.js'
+import { ownFile } from '../own-file.js'
 import { type Finding, fail, pass, showTime, skip, warn, wordsOf } from '../result.js'
 import { type Making, openAt } from './open-at.js'
 import type { StorePlaces } from './places.js'
@@ -18,7 +19,7 @@ export interface Deliveries {
   readonly epoch: string | null
 }
 
-const CHILD = new URL('./publish-child.js', import.meta.url)
+const CHILD = ownFile('local/publish-child.js')
 const TIME = 8000
 /** A wake-up that comes with the sweep, and not with the signal, takes up to this. */
 const SWEEP = 1000

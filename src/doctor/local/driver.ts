@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { chooseSqlite } from '../../payload/sqlite/driver-choice.js'
 import type { SqliteFacts } from '../../payload/sqlite/driver-facts.js'
 import { type ChildEnd, runModule } from '../child.js'
+import { ownFile } from '../own-file.js'
 import { type Finding, fail, pass, skip } from '../result.js'
 
 /** What the child prints. */
@@ -16,7 +17,7 @@ export type DriverReport =
     }
   | { readonly error: { readonly words: string; readonly remedy: string | null } }
 
-const CHILD = new URL('./driver-child.js', import.meta.url)
+const CHILD = ownFile('local/driver-child.js')
 const TIME = 10_000
 
 /**

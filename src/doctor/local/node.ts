@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isVersionBelow } from '../../payload/sqlite/driver-choice.js'
 import { runChild } from '../child.js'
+import { ownFile } from '../own-file.js'
 import { type Finding, fail, pass, skip } from '../result.js'
 
 const NPM_TIME = 8000
@@ -36,7 +37,7 @@ export function satisfies(version: string, range: string): boolean {
 }
 
 function neededNode(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  const text = readFileSync(ownFile('../../package.json'), 'utf8')
   const { engines }: { engines: { node: string } } = JSON.parse(text)
   return engines.node
 }
