@@ -38,7 +38,7 @@ import type { SignalEngine } from './signal/engine.js'
 import { fileSignal } from './signal/file.js'
 import { memorySignal } from './signal/memory.js'
 import type { SourceOptions } from './source-options.js'
-import { createStats, type FileSignalStats } from './stats.js'
+import { createProjectStats, createStats, type FileSignalStats } from './stats.js'
 import { createStreams } from './stream/streams.js'
 import type { SubscribeOptions, Subscriber } from './stream/subscribe.js'
 import { createTransactions, type Settled } from './transaction.js'
@@ -229,7 +229,12 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   }
 
   const statsOf = createStats({ settings, paths, payload, signal, streams, health })
-  const stats = async () => statsOf(await open(payload).stats())
+  const projectOf = createProjectStats(paths)
+
+  async function stats(): Promise<FileSignalStats> {
+    const { root, ...rest } = statsOf(await open(payload).stats())
+    return { root, project: await projectOf(root), ...rest }
+  }
 
   async function prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult> {
     const tell = guarded('onProgress', fn(onProgress, 'onProgress'), report)

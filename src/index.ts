@@ -58,7 +58,7 @@ export type { SignalEngine, SignalFactory, SignalListener, SignalSite, WakeKind 
 export { fileSignal } from './signal/file.js'
 export { memorySignal } from './signal/memory.js'
 export type { SourceOptions } from './source-options.js'
-export type { FileSignalStats, ProcessStats } from './stats.js'
+export type { FileSignalStats, ProcessStats, ProjectStats } from './stats.js'
 export type { Histogram } from './stream/figures/latency.js'
 export type { ListenedKey, OpenStream, StreamKind, StreamState } from './stream/figures/listing.js'
 export type { Source, SourceCall, SourceFunction } from './stream/source/source.js'

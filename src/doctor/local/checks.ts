@@ -9,7 +9,9 @@ import { checkNode, checkNpm } from './node.js'
 import { checkOwner } from './owner.js'
 import { checkPanel } from './panel.js'
 import { checkPlaces, checkRoot, type StorePlaces } from './places.js'
+import { checkNear, checkProject } from './project.js'
 import { checkRights } from './rights.js'
+import { checkOpenFiles } from './strays.js'
 
 /** All checks of the machine and the files, which change nothing. Resolves with whether the store may be used at all. */
 export async function checkLocally(paths: Paths, places: StorePlaces | null, tell: Tell): Promise<boolean> {
@@ -31,6 +33,9 @@ export async function checkLocally(paths: Paths, places: StorePlaces | null, tel
   await attempt('files', 'root', () => checkRoot(paths))
   if (places === null) return false
   await attempt('files', 'paths', () => checkPlaces(places))
+  await attempt('files', 'project', () => checkProject(paths, places))
+  await attempt('files', 'other stores', () => checkNear(places))
+  await attempt('files', 'open files', () => checkOpenFiles(places))
   const owner = await attempt('files', 'owner', () => checkOwner(places))
   const rights = await attempt('files', 'rights', () => checkRights(places))
   await attempt('files', 'guards', () => checkGuards(places))

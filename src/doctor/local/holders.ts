@@ -26,7 +26,16 @@ export function findHolders(store: string): Holder[] | null {
   const found = new Set(lockHolders(locks, lockable(file)))
   for (const pid of processes()) if (hasOpen(pid, file)) found.add(pid)
   found.delete(process.pid)
-  return [...found].sort((a, b) => a - b).map(describe)
+  return [...found].sort((a, b) => a - b).map(processHolder)
+}
+
+/** Of the holders those that hold a lock, which takes one read and shows processes of every user. Null as above. */
+export function findLockHolders(store: string): Holder[] | null {
+  const locks = attempt(() => readFileSync('/proc/locks', 'utf8'))
+  if (locks === null) return null
+  const found = new Set(lockHolders(locks, lockable(attempt(() => realpathSync(store)) ?? store)))
+  found.delete(process.pid)
+  return [...found].sort((a, b) => a - b).map(processHolder)
 }
 
 /** Whether another process works with the same store now: a web process does while a stream is open. */
@@ -34,7 +43,7 @@ export function checkHolders({ store }: StorePlaces): Finding {
   const holders = findHolders(store)
   if (holders === null) return skip(`not known: ${process.platform} tells nothing of it`)
   const details = { holders }
-  if (holders.length > 0) return pass(`the store is open in ${holders.map(show).join(', ')}`, details)
+  if (holders.length > 0) return pass(`the store is open in ${holders.map(showHolder).join(', ')}`, details)
   return pass(
     'no other process has the store open now (a web process opens it with its first stream)',
     details,
@@ -43,10 +52,11 @@ export function checkHolders({ store }: StorePlaces): Finding {
 
 /** `process 4242 of alice (1000) (node app.js)`, and so on. */
 export function showHolders(holders: readonly Holder[]): string {
-  return holders.map(show).join(', ')
+  return holders.map(showHolder).join(', ')
 }
 
-function show({ pid, uid, command }: Holder): string {
+/** `process 4242 of alice (1000) (node app.js)`. */
+export function showHolder({ pid, uid, command }: Holder): string {
   const who = uid === null ? 'a user that cannot be seen' : showUser(uid)
   return `process ${pid} of ${who}${command ? ` (${command})` : ''}`
 }
@@ -78,11 +88,13 @@ function hasOpen(pid: number, store: string): boolean {
   return fds.some((fd) => attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) === store)
 }
 
-function processes(): number[] {
+/** Numbers of all processes; empty where the system tells none. */
+export function processes(): number[] {
   return (attempt(() => readdirSync('/proc')) ?? []).filter((name) => /^\d+$/.test(name)).map(Number)
 }
 
-function describe(pid: number): Holder {
+/** A process by its number, as far as it may be asked. */
+export function processHolder(pid: number): Holder {
   const words = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')) ?? []
   return { pid, uid: attempt(() => statSync(`/proc/${pid}`).uid), command: nameOf(words) }
 }
