@@ -17,7 +17,7 @@ export const ERRORS = {
     remedy: 'use 1 to 200 characters without control characters, for example an order number',
   },
   PAYLOAD_INVALID: {
-    when: 'a payload has no JSON form: undefined, a function, a symbol, a BigInt, a Promise, NaN or a cycle',
+    when: 'JSON would drop or change a payload, or a part of it: undefined, a function, a symbol, a BigInt, a Promise, NaN, a cycle, a Map, a Set, an Error, a RegExp, bytes',
     remedy: 'pass a value that JSON.stringify keeps whole, null where there is nothing to say',
   },
   PAYLOAD_TOO_LARGE: {
@@ -39,6 +39,10 @@ export const ERRORS = {
   ROOT_UNKNOWN: {
     when: 'no project root can be found, and the paths of the store and the signal file depend on it',
     remedy: 'set FILE_SIGNAL_ROOT to the folder of your package.json, or pass { root }',
+  },
+  ROOT_GONE: {
+    when: 'the project folder was removed or moved under a living process, as by a deploy that cleans up old releases; nothing is made in its place',
+    remedy: 'restart this process where the project is now, and signal again from there',
   },
   PATH_UNSAFE: {
     when: 'the signal directory, the signal file, a file of the store or one that init would change is a symbolic link or not a regular file',
@@ -149,9 +153,9 @@ export const ERRORS = {
     remedy: 'pass a function that makes one for each client, or share: true',
   },
   HOOK_FAILED: {
-    when: 'beforeSend or onLoop threw, or beforeSend gave what cannot be sent (reported, not thrown)',
+    when: 'a callback of the application (beforeSend, onLoop, onError, onProgress, onCheck) threw or rejected, or beforeSend gave what cannot be sent (reported, not thrown)',
     remedy:
-      'read the cause; the stream goes on, without this event if it was beforeSend (a mailbox tries it again when its claim is over)',
+      'read the cause; what called it goes on: a stream without this event if it was beforeSend (a mailbox tries it again when its claim is over)',
   },
   HOOK_TIMEOUT: {
     when: 'beforeSend or onLoop took longer than hookTimeout (reported, not thrown)',
@@ -191,6 +195,11 @@ export const ERRORS = {
     when: 'init or uninstall cannot read or change a file or a folder',
     remedy: 'do what the message says, and run the command again: it goes on where it stopped',
   },
+  COPIES_DIFFER: {
+    when: 'two versions of file-signal are loaded in one process, and what they share has changed between them',
+    remedy:
+      'install one version for all: npm ls file-signal shows who wants which, npm dedupe brings them together',
+  },
   CLOSED: {
     when: 'an instance is used after close()',
     remedy: 'create a new one with createFileSignal()',
@@ -199,8 +208,11 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+/** By this all copies of this package know each other's errors. */
+const BRAND = Symbol.for('file-signal.FileSignalError')
+
 /**
- * Every error that file-signal raises or reports.
+ * Every error that file-signal raises or reports; `instanceof` also knows those of another copy in the same process.
  *
  * `message` reads `CODE: what happened; what to do.`, `remedy` holds the second half alone,
  * `cause` the error underneath, if there is one, and `reason`, of ENDED_EARLY, the reason as it was given.
@@ -224,6 +236,15 @@ export class FileSignalError extends Error {
   }
 }
 
+Object.defineProperty(FileSignalError.prototype, BRAND, { value: true })
+Object.defineProperty(FileSignalError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    // What somebody derives from this class knows its own alone.
+    if (this !== FileSignalError) return Function.prototype[Symbol.hasInstance].call(this as never, value)
+    return typeof value === 'object' && value !== null && BRAND in value
+  },
+})
+
 /** Shows a value in a message: quoted, on one line, cut at `longest` characters. */
 export function quote(value: unknown, longest = 60): string {
   const text = typeof value === 'string' ? JSON.stringify(value) : describe(value)
@@ -235,17 +256,42 @@ export function quotePath(path: string): string {
   return quote(path, 1000)
 }
 
-/** The `code` of a system or SQLite error, or '' where there is none. */
+/** The `code` of a system or SQLite error, or '' where there is none. Never throws. */
 export function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return ''
-  return typeof error.code === 'string' ? error.code : ''
+  try {
+    if (typeof error !== 'object' || error === null || !('code' in error)) return ''
+    return typeof error.code === 'string' ? error.code : ''
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * The message of what was thrown, or what it is, where that is no Error. Never throws: anything can be thrown, also an
+ * object that has no text, or a proxy that throws at each touch.
+ */
+export function messageOf(error: unknown): string {
+  try {
+    if (error instanceof Error && typeof error.message === 'string') return error.message
+  } catch {
+    return 'something that cannot be looked at'
+  }
+  return typeof error === 'string' ? error : quote(error)
 }
 
 function describe(value: unknown): string {
-  if (value instanceof Promise) return 'a Promise (forgotten await?)'
   try {
+    if (value instanceof Promise) return 'a Promise (forgotten await?)'
     return typeof value === 'object' ? (JSON.stringify(value) ?? String(value)) : String(value)
   } catch {
+    return tagOf(value)
+  }
+}
+
+function tagOf(value: unknown): string {
+  try {
     return Object.prototype.toString.call(value)
+  } catch {
+    return 'something that cannot be looked at'
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { FileSignalError, quote } from './errors.js'
+import { FileSignalError, messageOf, quote } from './errors.js'
+import { toJson } from './json-fault.js'
 
 /**
  * One stored event, as `subscribe()` yields it.
@@ -76,23 +77,11 @@ export function checkDedupe(dedupe: unknown): string | null {
 /**
  * Turns a payload into its JSON text.
  *
- * Throws PAYLOAD_INVALID for what JSON would drop or change without a word, naming the place, also for promises, and
- * PAYLOAD_TOO_LARGE above `limit` bytes. A property that is undefined counts as absent, as in JSON.
+ * Throws PAYLOAD_INVALID for what JSON would drop or change without a word (NaN, a promise, a Map, an Error), naming the
+ * place and the cure, and PAYLOAD_TOO_LARGE above `limit` bytes. A property that is undefined counts as absent, as in JSON.
  */
 export function encodePayload(payload: unknown, limit: number): string {
-  let text: string | undefined
-  let fault: string | null
-  try {
-    text = JSON.stringify(payload)
-    fault = payloadFault(payload)
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
-    throw new FileSignalError('PAYLOAD_INVALID', `payload has no JSON form (${why})`, { cause })
-  }
-  if (fault || text === undefined) {
-    const remedy = fault?.endsWith(A_PROMISE) ? { remedy: 'await it first' } : {}
-    throw new FileSignalError('PAYLOAD_INVALID', `payload${fault ?? ' has no JSON form'}`, remedy)
-  }
+  const text = textOf(payload)
   // A UTF-16 unit takes 1 to 3 bytes, so most payloads need no count.
   if (text.length * 3 > limit && Buffer.byteLength(text) > limit) {
     const size = Buffer.byteLength(text)
@@ -153,42 +142,16 @@ function nameFault(name: unknown): string | null {
   return name.isWellFormed() ? null : 'is not well-formed Unicode'
 }
 
-const A_PROMISE = ' is a Promise'
-
-/** What JSON would change, as the end of a sentence that begins with "payload": `.items[3] is NaN`. */
-function payloadFault(value: unknown): string | null {
-  switch (typeof value) {
-    case 'number':
-      return Number.isFinite(value) ? null : ` is ${value}`
-    case 'undefined':
-      return ' is undefined'
-    case 'function':
-    case 'symbol':
-      return ` is a ${typeof value}`
-    case 'object':
-      if (value === null || hasMethod(value, 'toJSON')) return null
-      return hasMethod(value, 'then') ? A_PROMISE : partsFault(value)
-    default:
-      return null
+function textOf(payload: unknown): string {
+  let json: ReturnType<typeof toJson>
+  try {
+    json = toJson(payload)
+  } catch (cause) {
+    const [why] = messageOf(cause).split('\n')
+    throw new FileSignalError('PAYLOAD_INVALID', `payload has no JSON form (${why})`, { cause })
   }
-}
-
-function partsFault(value: object): string | null {
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i += 1) {
-      const fault = payloadFault(value[i])
-      if (fault) return `[${i}]${fault}`
-    }
-    return null
-  }
-  for (const name of Object.keys(value)) {
-    const part = (value as Record<string, unknown>)[name]
-    const fault = part === undefined ? null : payloadFault(part)
-    if (fault) return `.${name}${fault}`
-  }
-  return null
-}
-
-function hasMethod(value: object, name: 'toJSON' | 'then'): boolean {
-  return name in value && typeof (value as Record<string, unknown>)[name] === 'function'
+  if ('text' in json && json.text !== undefined) return json.text
+  const fault = 'fault' in json ? json.fault : { what: ' has no JSON form' }
+  const remedy = fault.remedy === undefined ? {} : { remedy: fault.remedy }
+  throw new FileSignalError('PAYLOAD_INVALID', `payload${fault.what}`, remedy)
 }

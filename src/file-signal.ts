@@ -1,5 +1,7 @@
-import { FileSignalError } from './errors.js'
-import { type Cursor, formatId } from './event.js'
+import { attempt } from './attempt.js'
+import { shared } from './commons.js'
+import { FileSignalError, messageOf } from './errors.js'
+import { type Cursor, formatId, type Hint } from './event.js'
 import { createHealth } from './health.js'
 import type { HydrateMode } from './hook-options.js'
 import { clientOf } from './http/client-address.js'
@@ -17,9 +19,10 @@ import { createHandler, type NodeContext, type NodeHandler, type NodeRequest } f
 import { createKoaSource, createSourceHandler, type SourceOf } from './http/source.js'
 import { createInspector, type InspectorOptions } from './inspector/router.js'
 import { createMetrics, type MetricsOptions } from './metrics/router.js'
+import { fn } from './option-values.js'
 import { type FileSignalOptions, type StreamOptions, validateOptions } from './options.js'
 import { createPanel } from './panel.js'
-import { createPaths, restartFile } from './paths.js'
+import { createPaths, projectAbove } from './paths.js'
 import type { PayloadEngine, PruneResult } from './payload/engine.js'
 import { sqlite } from './payload/sqlite/store.js'
 import {
@@ -30,6 +33,7 @@ import {
   type SignalEntry,
 } from './publisher.js'
 import { createReport } from './report.js'
+import { callSafely, guarded } from './safe-call.js'
 import type { SignalEngine } from './signal/engine.js'
 import { fileSignal } from './signal/file.js'
 import { memorySignal } from './signal/memory.js'
@@ -144,22 +148,34 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
 
   /** The row is safe: wake the other processes, and the readers of this one. */
   function onCommit(head: Cursor): void {
-    try {
-      signal().raise(head)
-    } catch (cause) {
-      report(new FileSignalError('SIGNAL_FAILED', 'the signal engine threw', { cause }))
-    }
+    // An engine of the application's may be async, and fail by a promise.
+    callSafely(() => signal().raise(head), signalThrew)
     streams.wake('local')
+  }
+
+  function signalThrew(cause: unknown): void {
+    report(new FileSignalError('SIGNAL_FAILED', `the signal engine failed (${messageOf(cause)})`, { cause }))
+  }
+
+  /** A hint is never worth more than the row: what is none, or threw, is no hint. */
+  function newestSignal(): Hint | null {
+    let newest: Hint | null = null
+    callSafely(() => {
+      const given = signal().newest?.() ?? null
+      if (given !== null && Number.isSafeInteger(given.n)) newest = given
+      return given
+    }, signalThrew)
+    return newest
   }
 
   const payload = lazily((): PayloadEngine => {
     panel.used(true)
-    const newestSignal = () => signal().newest?.() ?? null
     const create = settings.payload ?? sqlite()
     return create({
       database: paths.database,
       mode,
       group,
+      root: projectAbove(paths, paths.database),
       retention,
       newestSignal,
       onCommit,
@@ -170,7 +186,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   const signal = lazily((): SignalEngine => {
     // Rows that no other process sees need no file to wake it.
     const create = settings.signal ?? (payload().shared ? fileSignal() : memorySignal())
-    return create({ signalFile: paths.signalFile, mode, group, report, recovered })
+    const root = projectAbove(paths, paths.signalFile)
+    return create({ signalFile: paths.signalFile, mode, group, root, report, recovered })
   })
   const open = <T>(part: () => T): T => {
     if (closing) throw new FileSignalError('CLOSED', 'this instance was closed')
@@ -193,7 +210,8 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
     addressOf: clientOf,
   })
   const panel = createPanel({
-    restartFile: () => restartFile(paths),
+    root: () => attempt(() => paths.root().path),
+    given: settings.root,
     onRestart: streams.handOver,
     close: () => close(),
   })
@@ -214,16 +232,20 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   const stats = async () => statsOf(await open(payload).stats())
 
   async function prune(onProgress?: (progress: PruneResult) => void): Promise<PruneResult> {
+    const tell = guarded('onProgress', fn(onProgress, 'onProgress'), report)
     const { ended } = await endLost(open(payload))
     await ended
-    return payload().prune(onProgress)
+    return payload().prune(tell)
   }
 
   async function closeAll(): Promise<void> {
     await Promise.all([writers.close(), streams.close()])
-    await payload.made?.close()
-    await signal.made?.close()
-    panel.used(false)
+    try {
+      await payload.made?.close()
+    } finally {
+      await signal.made?.close()
+      panel.used(false)
+    }
   }
 
   const close = (): Promise<void> => {
@@ -253,11 +275,12 @@ export function createFileSignal(options: FileSignalOptions = {}): FileSignal {
   }
 }
 
-const defaultInstance = lazily(createFileSignal)
-
-/** Publishes one event with the default instance: zero configuration. See `FileSignal.signal`. */
+/**
+ * Publishes one event with the default instance: zero configuration. See `FileSignal.signal`. All copies of this package
+ * in the process have one default instance.
+ */
 export async function signal(...call: SignalCall): Promise<Receipt> {
-  return defaultInstance().signal(...call)
+  return shared('instance', createFileSignal).signal(...call)
 }
 
 interface Lazy<T> {

@@ -15,12 +15,16 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { codeOf, FileSignalError, quote } from './errors.js'
+import { codeOf, FileSignalError, quote, quotePath } from './errors.js'
 
 /** Rights of what is created here: the mode of files (folders add x where r is set), and their group. */
 export interface Rights {
   readonly mode: number
   readonly group: string | number | null
+  /** The project folder, which was there and is never made again; null where there is none. */
+  readonly root?: string | null
+  /** True where the folder itself may be a link to one, too: the store's, which releases share. */
+  readonly mayBeLink?: boolean
 }
 
 /**
@@ -50,15 +54,19 @@ const SETGID = 0o2000
  * New folders get x where `mode` has r, whatever the umask; with a group they also get setgid, so that
  * SQLite's -wal and -shm inherit it. A new folder denies web access (`.htaccess`) and ignores itself in git.
  *
- * Throws PATH_UNSAFE where the folder itself is a link or no folder (folders above may be links: deploy
- * tools link them), STORE_UNWRITABLE, STORE_FULL, STORE_FAILED, and OPTION_INVALID for an unknown group.
+ * Throws ROOT_GONE where the project itself would have to be made: a deploy has removed this release, and a new
+ * folder would be a store that nobody reads.
+ *
+ * Throws PATH_UNSAFE where the folder itself is a link that may not be one, or no folder (folders above may be
+ * links: deploy tools link them), STORE_UNWRITABLE, STORE_FULL, STORE_FAILED, and OPTION_INVALID for an unknown group.
  */
 export function makeFolder(path: string, rights: Rights): void {
   // A trailing slash would make lstat follow a link.
   const folder = resolve(path)
   const gid = groupId(rights.group)
   attempt(folder, 'create the folder', () => {
-    if (isFolder(folder)) return
+    if (isFolder(folder, rights.mayBeLink ?? false)) return
+    assertNotRoot(folder, rights)
     makeAbove(folder, rights, gid)
     if (!makeOne(folder, rights, gid)) return
     try {
@@ -107,9 +115,10 @@ export function lookAt(path: string): Stats | null {
   return stats
 }
 
-function isFolder(path: string): boolean {
+function isFolder(path: string, mayBeLink: boolean): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (!stats) return false
+  if (mayBeLink && stats.isSymbolicLink() && statSync(path).isDirectory()) return true
   if (!stats.isDirectory()) throw unsafe(path, stats, 'a folder')
   return true
 }
@@ -117,8 +126,13 @@ function isFolder(path: string): boolean {
 function makeAbove(path: string, rights: Rights, gid: number | null): void {
   const above = dirname(path)
   if (above === path || statSync(above, { throwIfNoEntry: false })) return
+  assertNotRoot(above, rights)
   makeAbove(above, rights, gid)
   makeOne(above, rights, gid)
+}
+
+function assertNotRoot(path: string, { root }: Rights): void {
+  if (path === root) throw new FileSignalError('ROOT_GONE', `the project folder ${quotePath(path)} is gone`)
 }
 
 /** False where another process was faster. Begins with 0700, so that no group gets in before it is the right one. */

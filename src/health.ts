@@ -1,4 +1,4 @@
-import { type ErrorCode, FileSignalError } from './errors.js'
+import { codeOf, type ErrorCode, FileSignalError } from './errors.js'
 import type { Report } from './report.js'
 
 /** How a part of an instance is: well, or in the trouble that it has reported last. */
@@ -42,11 +42,11 @@ export function createHealth(report: Report): HealthRecord {
 
   return {
     report: (error) => {
-      if (error instanceof FileSignalError) remember(error)
+      if (codeOf(error) !== '' && error instanceof FileSignalError) remember(error)
       report(error)
     },
     recovered: (code) => void troubles.delete(code),
-    store: () => newest((code) => code.startsWith('STORE_')),
+    store: () => newest((code) => code.startsWith('STORE_') || code === 'ROOT_GONE'),
     signal: () => newest((code) => code === 'SIGNAL_FAILED' || code === 'WATCH_FAILED'),
     reports: () => counts,
   }

@@ -77,8 +77,11 @@ export interface FileSignalOptions {
   retry?: Duration | readonly [Duration, Duration]
   /** Bytes waiting in one socket before its stream reads from the store instead. Default 256 KiB. */
   buffer?: Size
-  /** Gets every failure that has no caller: a lost watcher, a full disk, a hook that threw. Default: a process warning. */
-  onError?: (error: FileSignalError) => void
+  /**
+   * Gets every failure that has no caller: a lost watcher, a full disk, a hook that threw. It may be async; where it fails
+   * itself, both failures are process warnings. Default: a process warning.
+   */
+  onError?: (error: FileSignalError) => unknown
 }
 
 /** Who gets an event: every stream of its key, or one of them. */
@@ -118,7 +121,7 @@ export interface Settings extends StreamSettings {
   readonly payloadLimit: number
   readonly poll: number
   readonly buffer: number
-  readonly onError: ((error: FileSignalError) => void) | null
+  readonly onError: ((error: FileSignalError) => unknown) | null
 }
 
 /** The part of the settings that each stream may set for itself. */

@@ -1,5 +1,5 @@
 import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node:path'
+import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { attempt } from './attempt.js'
 import { FileSignalError } from './errors.js'
 import { ENVIRONMENT } from './options.js'
@@ -64,10 +64,49 @@ export function createPaths(options: PathOptions, surroundings: Surroundings = o
   }
 }
 
-/** The file that hosting panels touch to restart an app; null where no root is known, so no panel's either. */
-export function restartFile(paths: Pick<Paths, 'root'>): string | null {
-  const root = attempt(() => paths.root().path)
-  return root === null ? null : join(root, 'tmp', 'restart.txt')
+/**
+ * The root that the rules find where neither an option nor FILE_SIGNAL_ROOT names one: the project of the running
+ * program. Null where they find none. Not remembered.
+ */
+export function runningProject(surroundings: Surroundings = ofThisProcess()): Root | null {
+  const { env, script, cwd } = surroundings
+  return (
+    ofPanel(env, cwd) ??
+    ofScript(script, env.pm_exec_path) ??
+    ofModules(script, cwd) ??
+    ofWorkingFolder(env, cwd)
+  )
+}
+
+/**
+ * The project folder that a path of an instance lies in: the root, or else the nearest folder above with a named
+ * package.json; null where there is none. Ask early: a folder that is gone is no project any more.
+ */
+export function projectAbove(paths: Pick<Paths, 'root'>, place: () => string): string | null {
+  return attempt(() => {
+    const path = place()
+    const root = attempt(() => paths.root().path)
+    return root !== null && isInside(root, path) ? root : namedAbove(dirname(path))
+  })
+}
+
+/** True for a path in a folder, and for the folder itself. By their names alone. */
+export function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path)
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
+}
+
+/** The nearest folder with a named package.json, from a folder upwards. Nameless ones only mark a folder as ESM or CommonJS. */
+export function namedAbove(place: string): string | null {
+  for (let folder = place; ; folder = dirname(folder)) {
+    if (hasName(folder)) return folder
+    if (folder === dirname(folder)) return null
+  }
+}
+
+/** What stands at a path, with all links resolved; null where nothing does. */
+export function real(path: string | null | undefined): string | null {
+  return path ? attempt(() => realpathSync(path)) : null
 }
 
 function ofThisProcess(): Surroundings {
@@ -91,23 +130,29 @@ function signalName(database: string): string {
   return `${stem === 'events' ? 'events-store' : stem}.signal`
 }
 
-function findRoot(option: string | null, { env, script, cwd }: Surroundings): Root {
+function findRoot(option: string | null, surroundings: Surroundings): Root {
+  const { env, script, cwd } = surroundings
   if (option !== null) return named(option, 'option root', cwd)
   const variable = setting(env, 'root')
+  if (isAbsolute(variable)) return named(variable, ENVIRONMENT.root, cwd)
+  const project = runningProject(surroundings)
+  // It comes from a `.env`, which is copied with its project: what is relative there must mean the copy.
+  if (variable && project) {
+    const rule = `${ENVIRONMENT.root}=${variable}, seen from ${project.path}: ${project.rule}`
+    return { path: named(variable, ENVIRONMENT.root, () => project.path).path, rule }
+  }
   if (variable) return named(variable, ENVIRONMENT.root, cwd)
-  const root =
-    ofPanel(env, cwd) ?? ofScript(script, env.pm_exec_path) ?? ofModules(script) ?? ofWorkingFolder(env, cwd)
-  if (root) return root
+  if (project) return project
   throw new FileSignalError(
     'ROOT_UNKNOWN',
     `no package.json with a name above the script ${show(script)} or the working directory ${show(attempt(cwd))}`,
   )
 }
 
-function named(path: string, rule: string, cwd: () => string): Root {
+function named(path: string, rule: string, base: () => string): Root {
   try {
-    // Only here may the working directory count: there is nothing else that a relative root could mean.
-    const folder = realpathSync(isAbsolute(path) ? path : resolve(cwd(), path))
+    // The working directory may count for what somebody has typed: there is nothing else that it could mean.
+    const folder = realpathSync(isAbsolute(path) ? path : resolve(base(), path))
     if (!statSync(folder).isDirectory()) throw new Error('it is no folder')
     accessSync(folder, constants.X_OK)
     return { path: folder, rule }
@@ -141,15 +186,28 @@ function ofScript(...scripts: readonly (string | undefined)[]): Root | null {
   return null
 }
 
-/** A command in X/node_modules works for X. The path as given comes first: linked packages live elsewhere. */
-function ofModules(script: string | undefined): Root | null {
+/**
+ * A command in X/node_modules works for X; where it was called in another project below X, a workspace whose
+ * packages are hoisted to X, for that one. The path as given comes first: linked packages live elsewhere.
+ */
+function ofModules(script: string | undefined, cwd: () => string): Root | null {
   if (!script) return null
   for (const file of [resolve(script), realScript(script)]) {
     const end = file?.indexOf(NODE_MODULES) ?? -1
     const path = file && end >= 0 ? real(file.slice(0, end) || sep) : null
-    if (path && hasName(path)) return { path, rule: `package.json beside the node_modules of ${file}` }
+    if (path && hasName(path)) {
+      return workspaceOf(path, cwd) ?? { path, rule: `package.json beside the node_modules of ${file}` }
+    }
   }
   return null
+}
+
+/** The project of the working directory, where it lies in another one and is not installed there. */
+function workspaceOf(top: string, cwd: () => string): Root | null {
+  const folder = real(attempt(cwd))
+  if (!folder || !isInside(top, folder) || `${folder}${sep}`.includes(NODE_MODULES, top.length)) return null
+  const path = namedAbove(folder)
+  return path && path !== top ? { path, rule: `package.json above the working directory ${folder}` } : null
 }
 
 function ofWorkingFolder(env: Surroundings['env'], cwd: () => string): Root | null {
@@ -171,14 +229,6 @@ function realScript(script: string | undefined): string | null {
   return real(resolve(script)) ?? (folder && join(folder, basename(script)))
 }
 
-/** Nameless ones only mark a folder as ESM or CommonJS. */
-function namedAbove(place: string): string | null {
-  for (let folder = place; ; folder = dirname(folder)) {
-    if (hasName(folder)) return folder
-    if (folder === dirname(folder)) return null
-  }
-}
-
 function hasName(folder: string): boolean {
   try {
     const parsed: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
@@ -187,10 +237,6 @@ function hasName(folder: string): boolean {
   } catch {
     return false
   }
-}
-
-function real(path: string | null | undefined): string | null {
-  return path ? attempt(() => realpathSync(path)) : null
 }
 
 function once<T>(work: () => T): () => T {

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { FileSignalError, quote } from './errors.js'
+import { codeOf, FileSignalError, messageOf, quote } from './errors.js'
 import type { Appended, NewRow, PayloadEngine, Transacted } from './payload/engine.js'
 
 /**
@@ -154,8 +154,8 @@ function takenBack(): never {
 
 /** Who published inside learns that it is not stored; where that is not certain, why. */
 function asRolledBack(error: unknown): unknown {
-  if (error instanceof FileSignalError && error.code === 'TRANSACTION_ENDED') return error
-  const why = error instanceof Error ? error.message.split('\n')[0] : String(error)
+  if (codeOf(error) === 'TRANSACTION_ENDED') return error
+  const [why] = messageOf(error).split('\n')
   return new FileSignalError('TRANSACTION_ROLLED_BACK', `its transaction failed (${quote(why)})`, {
     cause: error,
   })

@@ -1,15 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { VERSION } from './embedded/version.js'
 
-let known: string | null = null
-
-/** The version of this package. */
+/** The version of this package, also where a bundler has made it a part of another one. */
 export function packageVersion(): string {
-  known ??= read()
-  return known
-}
-
-function read(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  const { version }: { version: string } = JSON.parse(text)
-  return version
+  return VERSION
 }

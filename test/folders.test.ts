@@ -33,6 +33,20 @@ describe('folders', () => {
       for (const name of ['a', 'a/b', 'a/b/c']) expect(modeOf(join(place, name))).to.equal('700')
     })
 
+    it('never makes the project folder, nor what is in one that is gone: ROOT_GONE', () => {
+      const root = join(place, 'releases/7')
+      for (const folder of [root, join(root, 'data'), join(root, 'tmp/sse_signals')]) {
+        expect(thrown(() => makeFolder(folder, { ...PRIVATE, root }))).to.include({
+          code: 'ROOT_GONE',
+          remedy: ERRORS.ROOT_GONE.remedy,
+        })
+      }
+      expect(existsSync(join(place, 'releases'))).to.equal(false)
+      mkdirSync(root, { recursive: true })
+      makeFolder(join(root, 'tmp/sse_signals'), { ...PRIVATE, root })
+      expect(existsSync(join(root, 'tmp/sse_signals/.htaccess'))).to.equal(true)
+    })
+
     it('gives x where the mode has r, whatever the umask', async () => {
       const made = await make('folder', join(place, 'a/b'), { mode: 0o664, group: null }, { umask: '077' })
       expect(made).to.deep.equal({ result: null })

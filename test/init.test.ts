@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { renderBlock } from '../dist/cli/setup/block.js'
 import { runCli } from './setup/cli.js'
@@ -28,6 +28,19 @@ PassengerAppRoot "/home/u/shop"
 PassengerNodejs "/home/u/nodevenv/shop/22/bin/node"
 # DO NOT REMOVE. CLOUDLINUX PASSENGER CONFIGURATION END
 `
+
+const LIBRARY = pathToFileURL(fileURLToPath(new URL('../dist/index.js', import.meta.url))).href
+
+/** Root of a program that reads `.env` as the start file is told to, and is started somewhere else. */
+function rootIn(project: string): string {
+  const script = join(project, 'started.mjs')
+  writeFileSync(
+    script,
+    `process.loadEnvFile(new URL('.env', import.meta.url)); const { locate } = await import('${LIBRARY}'); console.log(locate().root.path)`,
+  )
+  const env = { PATH: process.env.PATH }
+  return execFileSync(process.execPath, [script], { cwd: '/', env, encoding: 'utf8' }).trim()
+}
 
 describe('file-signal init', () => {
   const read = (root: string, path: string) => readFileSync(join(root, path), 'utf8')
@@ -61,7 +74,7 @@ describe('file-signal init', () => {
     const script = `process.loadEnvFile(); console.log(JSON.stringify(Object.entries(process.env).filter(([name]) => name.startsWith('FILE_SIGNAL_'))))`
     const printed = execFileSync(process.execPath, ['-e', script], { cwd: root, encoding: 'utf8' })
     expect(Object.fromEntries(JSON.parse(printed))).to.deep.equal({
-      FILE_SIGNAL_ROOT: root,
+      FILE_SIGNAL_ROOT: '.',
       FILE_SIGNAL_DIR: 'tmp/sse_signals',
       FILE_SIGNAL_DATABASE: 'var/own.sqlite',
     })
@@ -116,11 +129,11 @@ describe('file-signal init', () => {
         expect((await init(root)).code).to.equal(0)
         expect(loaded(root)).to.deep.equal({
           ...before,
-          FILE_SIGNAL_ROOT: root,
+          FILE_SIGNAL_ROOT: '.',
           FILE_SIGNAL_DIR: 'tmp/sse_signals',
           FILE_SIGNAL_DATABASE: 'data/sse_payloads.sqlite',
         })
-        expect(sourced(root)).to.equal(shellBefore.replace('|', `${root}|data/sse_payloads.sqlite`))
+        expect(sourced(root)).to.equal(shellBefore.replace('|', '.|data/sse_payloads.sqlite'))
         expect((await init(root)).stdout).to.include('nothing was changed')
         await runCli(root, ['uninstall', '--yes'])
         expect(read(root, '.env')).to.equal(text)
@@ -379,13 +392,35 @@ describe('file-signal init', () => {
       expect(read(root, '.file-signal.json')).not.to.include('replaces')
     })
 
-    it('in another place: after a move the settings follow', async () => {
+    it('in another place: after a move, and in a copy, the settings mean what stands there', async () => {
       const root = createProject()
-      await init(root)
+      await init(root, '--database', 'var/own.sqlite')
+      const copy = join(dirname(root), 'copy')
+      cpSync(root, copy, { recursive: true })
       const moved = join(dirname(root), 'moved')
       renameSync(root, moved)
-      await init(moved)
-      expect(read(moved, '.env')).to.include(`FILE_SIGNAL_ROOT=${moved}\n`).and.not.to.include(`=${root}\n`)
+      for (const place of [moved, copy]) {
+        expect(rootIn(place), place).to.equal(place)
+        expect((await init(place)).stdout, place).to.include('nothing was changed')
+      }
+    })
+
+    it('that has written the root in full: a copy gets a relative one', async () => {
+      const root = createProject()
+      const body = `# Older.\nFILE_SIGNAL_ROOT=/srv/production\nFILE_SIGNAL_DIR=tmp/sse_signals\n`
+      writeFileSync(join(root, '.env'), renderBlock(body, '0.0.9'))
+      await init(root)
+      expect(read(root, '.env'))
+        .to.match(/^FILE_SIGNAL_ROOT=\.$/m)
+        .and.not.to.include('production')
+    })
+
+    it('in a folder that no rule finds: the root stands there in full', async () => {
+      const root = createProject({ 'package.json': '{ "private": true }' })
+      await init(root)
+      expect(read(root, '.env'))
+        .to.include(`FILE_SIGNAL_ROOT=${root}\n`)
+        .and.to.include('init again after a move')
     })
   })
 

@@ -146,6 +146,67 @@ describe('paths', () => {
       expect(at({ script }).root().path).to.equal(app)
     })
 
+    it('a command in a workspace whose packages are hoisted works for that workspace', () => {
+      const script = file('app/node_modules/.bin/tool')
+      file('app/packages/web/package.json', '{ "name": "web" }')
+      file('app/packages/web/src/package.json', '{ "type": "module" }')
+      for (const cwd of [join(app, 'packages/web'), join(app, 'packages/web/src')]) {
+        const rule = `package.json above the working directory ${cwd}`
+        expect(at({ script, cwd: () => cwd }).root()).to.deep.equal({ path: join(app, 'packages/web'), rule })
+      }
+      // Started at the top, or by cron in another folder, it is the whole that it works for.
+      for (const cwd of [app, join(app, 'packages'), place]) {
+        expect(at({ script, cwd: () => cwd }).root().path, cwd).to.equal(app)
+      }
+    })
+
+    it('a working directory inside node_modules is no workspace', () => {
+      const script = file('app/node_modules/.bin/tool')
+      file('app/node_modules/tool/package.json', '{ "name": "tool" }')
+      file('app/packages/web/node_modules/tool/package.json', '{ "name": "tool" }')
+      for (const cwd of ['node_modules/tool', 'packages/web/node_modules/tool']) {
+        expect(at({ script, cwd: () => join(app, cwd) }).root().path).to.equal(app)
+      }
+    })
+
+    it('the store that pnpm keeps packages in belongs to the whole, and its links to the workspace', () => {
+      const real = file('app/node_modules/.pnpm/tool@1/node_modules/tool/cli.js')
+      file('app/node_modules/.pnpm/tool@1/node_modules/tool/package.json', '{ "name": "tool" }')
+      file('app/packages/web/package.json', '{ "name": "web" }')
+      const web = join(app, 'packages/web')
+      const linked = link(
+        'app/node_modules/.pnpm/tool@1/node_modules/tool',
+        'app/packages/web/node_modules/tool',
+      )
+      for (const script of [real, join(linked, 'cli.js')]) {
+        expect(at({ script, cwd: () => web }).root().path, script).to.equal(web)
+      }
+      expect(at({ script: join(linked, 'cli.js') }).root().path).to.equal(web)
+    })
+
+    it('a relative FILE_SIGNAL_ROOT is seen from the project that is found without it', () => {
+      file('app/packages/web/package.json', '{ "name": "web" }')
+      const script = file('app/packages/web/server.js')
+      const web = join(app, 'packages/web')
+      for (const [value, path] of [
+        ['.', web],
+        ['./', web],
+        ['../..', app],
+        ['.\r', web],
+      ] as const) {
+        const root = at({ script, env: { FILE_SIGNAL_ROOT: value } }).root()
+        expect(root.path, value).to.equal(path)
+        expect(root.rule).to.include(`FILE_SIGNAL_ROOT=${value.trim()}, seen from ${web}: package.json above`)
+      }
+      expect(at({ env: { FILE_SIGNAL_ROOT: '../app' } }).root()).to.deep.equal({
+        path: app,
+        rule: 'FILE_SIGNAL_ROOT',
+      })
+      const nowhere = thrown(at({ script, env: { FILE_SIGNAL_ROOT: 'gone' } }).root)
+      expect(nowhere).to.include({ code: 'ROOT_UNKNOWN' })
+      expect(nowhere.message).to.include('FILE_SIGNAL_ROOT is "gone"')
+    })
+
     it('a command from a cache without a name works for the working directory', () => {
       file('cache/package.json', '{ "dependencies": {} }')
       const script = file('cache/node_modules/.bin/tool')

@@ -1,8 +1,10 @@
 import { FileSignalError, quote } from '../errors.js'
 import { checkKey } from '../event.js'
 import type { FileSignal } from '../file-signal.js'
-import { duration, refuseUnknown } from '../option-values.js'
+import { duration, fn, refuseUnknown } from '../option-values.js'
 import { type Duration, type FileSignalOptions, type Settings, validateOptions } from '../options.js'
+import { createReport } from '../report.js'
+import { guarded } from '../safe-call.js'
 import { DOCTOR_KEY } from './local/delivery.js'
 import type { Check } from './result.js'
 import type { OnIdle } from './web/idle.js'
@@ -49,6 +51,9 @@ const NAMES = ['url', 'local', 'publish', 'idle', 'headers', 'insecure', 'events
 const PLACES = ['root', 'directory', 'database', 'mode', 'group'] as const
 const HOUR = 60 * 60 * 1000
 
+/** The doctor has findings and no `onError`: what fails besides is a process warning. */
+const warn = createReport(null)
+
 /** Throws OPTION_INVALID and KEY_INVALID. */
 export function validateDoctor(options: DoctorOptions): DoctorSettings {
   refuseUnknown(options, 'doctor', [...NAMES, ...PLACES])
@@ -71,8 +76,8 @@ export function validateDoctor(options: DoctorOptions): DoctorSettings {
     headers: checkHeaders(options.headers ?? {}),
     insecure: options.insecure ?? false,
     events: options.events ?? null,
-    onCheck: options.onCheck ?? (() => {}),
-    onIdle: options.onIdle ?? (() => {}),
+    onCheck: guarded('onCheck', fn(options.onCheck, 'onCheck'), warn),
+    onIdle: guarded('onIdle', fn(options.onIdle, 'onIdle'), warn),
   }
 }
 

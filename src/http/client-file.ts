@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { FileSignalError } from '../errors.js'
 import type { KoaBase, KoaMiddleware } from './koa.js'
 
@@ -10,13 +9,11 @@ interface ClientFile {
   readonly etag: string
 }
 
-const PATH = new URL('../client/sse-client.js', import.meta.url)
-
 /**
  * Koa middleware that serves the browser client as an ES module. Everybody may have it: it is public code. Browsers ask
  * each time whether theirs is still the newest, for after an update old tabs and new ones share a connection.
  *
- * The file is read at the first request; LIBRARY_MISSING where it cannot be.
+ * Its text is loaded at the first request; LIBRARY_MISSING where it was not built in.
  */
 export function createClientFile<Context extends KoaBase = KoaBase>(): KoaMiddleware<Context> {
   let file: Promise<ClientFile> | null = null
@@ -46,13 +43,11 @@ function isKnown(header: string, etag: string): boolean {
 }
 
 async function readClientFile(): Promise<ClientFile> {
-  try {
-    const text = await readFile(PATH, 'utf8')
-    return { text, etag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"` }
-  } catch (cause) {
-    throw new FileSignalError('LIBRARY_MISSING', 'the browser client cannot be read from the package', {
-      cause,
+  const { CLIENT: text } = await import('../embedded/client.js')
+  if (text === '') {
+    throw new FileSignalError('LIBRARY_MISSING', 'the browser client is not in this build of the package', {
       remedy: 'install file-signal again; in a clone run: npm run build',
     })
   }
+  return { text, etag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"` }
 }

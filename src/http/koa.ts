@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createRequire } from 'node:module'
 import { codeOf, FileSignalError, quote } from '../errors.js'
 import { checkEvent } from '../event.js'
 import type { HydrateMode } from '../hook-options.js'
+import { loadLibrary } from '../library.js'
 import { type StreamOptions, validateStream } from '../options.js'
 import { isGone } from '../stream/outgoing.js'
 import { keepUncompressed, writeStreamHead } from '../stream/unbuffered.js'
@@ -194,10 +194,9 @@ export function createRouter<Context>(prefix: string, asker: string): Router<Con
       remedy: 'use a path such as "/events"',
     })
   }
-  const require = createRequire(import.meta.url)
   let Constructor: new (options: { prefix?: string }) => Router<Context>
   try {
-    Constructor = require('@koa/router')
+    Constructor = loadLibrary('@koa/router') as typeof Constructor
   } catch (cause) {
     throw new FileSignalError('LIBRARY_MISSING', `${asker} needs @koa/router, which cannot be loaded`, {
       cause,

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module'
 import { FileSignalError, quote } from '../errors.js'
+import { loadLibrary } from '../library.js'
 import type { Looked, MetricPlan } from './catalogue.js'
 
 /** What is used of a Registry of prom-client. */
@@ -73,9 +73,8 @@ function isRegister(given: unknown): given is MetricsRegister {
 }
 
 function loadRegister(): MetricsRegister {
-  const require = createRequire(import.meta.url)
   try {
-    const { Registry }: { Registry: new () => MetricsRegister } = require('prom-client')
+    const { Registry } = loadLibrary('prom-client') as { Registry: new () => MetricsRegister }
     return new Registry()
   } catch (cause) {
     throw new FileSignalError('LIBRARY_MISSING', 'metrics() needs prom-client, which cannot be loaded', {

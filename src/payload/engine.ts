@@ -265,6 +265,8 @@ export interface PayloadSite {
   readonly database: () => string
   readonly mode: number
   readonly group: string | number | null
+  /** The project folder that its files lie in, which is never made again; null where there is none. */
+  readonly root?: string | null
   /** Retention as given explicitly, or null to obey what the store remembers. */
   readonly retention: Partial<Retention> | null
   /** The newest row that the signal engine knows of: a store whose head is below it was restored. */

@@ -40,6 +40,8 @@ export interface SignalSite {
   readonly signalFile: () => string
   readonly mode: number
   readonly group: string | number | null
+  /** The project folder that its files lie in, which is never made again; null where there is none. */
+  readonly root?: string | null
   readonly report: (error: unknown) => void
   /** What was reported under this code works again; for those who look at `stats()`. */
   readonly recovered?: ((code: ErrorCode) => void) | undefined

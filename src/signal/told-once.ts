@@ -1,4 +1,4 @@
-import { codeOf, type ErrorCode, FileSignalError } from '../errors.js'
+import { codeOf, type ErrorCode, FileSignalError, messageOf } from '../errors.js'
 
 /** Something that may go wrong at every event, and is told once. */
 export interface ToldOnce {
@@ -32,7 +32,7 @@ export function toldOnce(code: ErrorCode, { report, recovered }: ToldSite): Told
 }
 
 function reasonOf(cause: unknown): string {
-  return codeOf(cause) || (cause instanceof Error ? cause.message : String(cause))
+  return codeOf(cause) || messageOf(cause)
 }
 
 /** A link in the way or an unknown root has a remedy of its own. The store's remedies speak of rows, not of hints. */

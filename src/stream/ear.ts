@@ -56,8 +56,12 @@ export function createEar(signal: () => SignalEngine, onWake: (kind: WakeKind) =
       reconsider()
     },
     check: async () => {
-      if (listener && wanted) await listener.check()
-      else reconsider()
+      if (!listener || !wanted) return reconsider()
+      try {
+        await listener.check()
+      } catch (error) {
+        outage.failed(error)
+      }
     },
     get mode() {
       return listener && wanted ? listener.mode : null

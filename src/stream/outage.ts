@@ -1,4 +1,4 @@
-import { codeOf, type ErrorCode, FileSignalError } from '../errors.js'
+import { codeOf, type ErrorCode, FileSignalError, messageOf } from '../errors.js'
 
 /** Reports the first of a row of failures: a store that is gone fails every stream at every sweep. */
 export interface Outage {
@@ -34,7 +34,6 @@ export function createOutage(
 
 /** The error itself where it has a code, else STREAM_FAILED with the error as its cause. */
 export function asReported(error: unknown, what: string): FileSignalError {
-  if (error instanceof FileSignalError) return error
-  const why = error instanceof Error ? error.message : String(error)
-  return new FileSignalError('STREAM_FAILED', `${what} (${why})`, { cause: error })
+  if (codeOf(error) !== '' && error instanceof FileSignalError) return error
+  return new FileSignalError('STREAM_FAILED', `${what} (${messageOf(error)})`, { cause: error })
 }

@@ -51,7 +51,7 @@ export function createHeldKey(site: HeldKeySite): HeldKey {
     }
     if (!taken) throw new FileSignalError('WRITER_TAKEN', `somebody is writing to key ${quote(key)}`)
     // A process that has nothing else to do may end: its readers are told when the lease is over.
-    aliveHere.add(holder)
+    aliveHere().add(holder)
     timer = setInterval(renew, lease / 3).unref()
   }
 
@@ -81,7 +81,7 @@ export function createHeldKey(site: HeldKeySite): HeldKey {
   function letGo(): void {
     if (timer) clearInterval(timer)
     timer = null
-    aliveHere.delete(holder)
+    aliveHere().delete(holder)
   }
 
   return {

@@ -1,3 +1,4 @@
+import { shared } from '../commons.js'
 import type { NewRow, PayloadEngine } from '../payload/engine.js'
 import { encodeEnding, REASONS } from '../reason.js'
 
@@ -11,7 +12,9 @@ export interface Lost {
  * Holders that live in this process. After a standstill of the whole process or machine their time may be over: here
  * they are known to be alive, and renew next.
  */
-export const aliveHere = new Set<string>()
+export function aliveHere(): Set<string> {
+  return shared('writers', () => new Set())
+}
 
 const NOBODY: Lost = Object.freeze({ count: 0, ended: Promise.resolve() })
 
@@ -23,7 +26,7 @@ const NOBODY: Lost = Object.freeze({ count: 0, ended: Promise.resolve() })
  */
 export async function endLost(payload: PayloadEngine): Promise<Lost> {
   const overdue = (await payload.leases?.overdue()) ?? []
-  const gone = overdue.filter(({ holder }) => !aliveHere.has(holder))
+  const gone = overdue.filter(({ holder }) => !aliveHere().has(holder))
   if (gone.length === 0) return NOBODY
   return { count: gone.length, ended: payload.append(gone.map(lostRow)) }
 }

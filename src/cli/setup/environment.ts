@@ -1,8 +1,12 @@
-import { isAbsolute, relative, sep } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { isAbsolute, join, relative, sep } from 'node:path'
 import { FileSignalError, type Places } from '../../index.js'
 import { BOM, topOf } from './block.js'
 
 const HEAD = `# Where file-signal keeps its files: process.loadEnvFile() at the top of your start file reads this.
+# A root of "." is the project that the running program belongs to, so a copy of the project has a store of its own.
+`
+const HEAD_OF_PLACE = `# Where file-signal keeps its files: process.loadEnvFile() at the top of your start file reads this.
 # Run file-signal init again after a move of the project, and in a copy of it.
 `
 
@@ -10,18 +14,31 @@ const HEAD = `# Where file-signal keeps its files: process.loadEnvFile() at the 
  * The lines for `.env`: where things lie, for `process.loadEnvFile()` and for publishers in other languages.
  * Names that the file sets by itself, around our block, are left out; '' where it sets them all.
  *
+ * The root is `.`, which a copy of the project takes along; in full where it has no named package.json, for then no
+ * rule would find it.
+ *
  * Throws SETUP_FAILED for a path that cannot be written in a `.env`.
  */
 export function environmentBody({ root, directory, database }: Places, around: string): string {
+  const isFound = isProject(root.path)
   const lines = Object.entries({
-    FILE_SIGNAL_ROOT: root.path,
+    FILE_SIGNAL_ROOT: isFound ? '.' : root.path,
     FILE_SIGNAL_DIR: fromRoot(root.path, directory),
     FILE_SIGNAL_DATABASE: fromRoot(root.path, database),
   })
     .filter(([name]) => !new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=`, 'm').test(around))
     .map(([name, value]) => `${name}=${quoted(value)}\n`)
   if (lines.length === 0) return ''
-  return `${HEAD}${lines.join('')}`
+  return `${isFound ? HEAD : HEAD_OF_PLACE}${lines.join('')}`
+}
+
+function isProject(root: string): boolean {
+  try {
+    const { name }: { name?: unknown } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    return typeof name === 'string' && name !== ''
+  } catch {
+    return false
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
-import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
+import { accessSync, constants, lstatSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { attempt } from '../../attempt.js'
 import { type Finding, fail, pass, skip, warn } from '../result.js'
 import type { StorePlaces } from './places.js'
 import { groupsOf, showGroup, showUser, type User, webServerUsers } from './users.js'
@@ -89,7 +90,8 @@ export function couldWrite(stats: Stats, user: User): boolean {
 function existing({ directory, signalFile, store }: StorePlaces): Item[] {
   const paths = [dirname(store), store, `${store}-wal`, `${store}-shm`, directory, signalFile]
   return paths.flatMap((path) => {
-    const stats = statsOf(path)
+    // Releases share the store's folder by a link.
+    const stats = path === dirname(store) ? attempt(() => statSync(path)) : statsOf(path)
     return stats ? [{ path, stats }] : []
   })
 }

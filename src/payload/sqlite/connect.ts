@@ -71,7 +71,7 @@ export interface Connected {
 
 /** Makes folder and file where they are missing. */
 function makeReady(path: string, site: PayloadSite): void {
-  makeFolder(dirname(path), site)
+  makeFolder(dirname(path), { ...site, mayBeLink: true })
   const leftovers = [lookAt(`${path}-wal`), lookAt(`${path}-shm`)]
   if (lookAt(path) !== null) {
     if (isForeignWal(path)) throw new Leftovers(path)

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { createRequire, isBuiltin } from 'node:module'
+import { isBuiltin } from 'node:module'
 import { dirname, join } from 'node:path'
+import { findLibrary } from '../../library.js'
 import { isVersionBelow } from './driver-choice.js'
 
 /** What decides which SQLite driver can be loaded here. */
@@ -35,8 +36,6 @@ export interface InstalledBinary {
   /** True where it was built against the headers of Node 24.19 or later, and uses their ObjectWrap. */
   readonly hooks: boolean
 }
-
-const require = createRequire(import.meta.url)
 
 /** Looks at this Node and at what is installed, and loads nothing of it. Takes some 5 ms. */
 export function inspectSqlite(): SqliteFacts {
@@ -73,9 +72,12 @@ function glibcVersion(): string | null {
   }
 }
 
+const MANIFEST = 'better-sqlite3/package.json'
+
 function findBetterSqlite3(prebuild: string): InstalledDriver | null {
   try {
-    const file = require.resolve('better-sqlite3/package.json')
+    const file = findLibrary(MANIFEST)?.resolve(MANIFEST)
+    if (file === undefined) return null
     const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
     return { version, binary: findBinary(dirname(file), prebuild) }
   } catch {

@@ -1,5 +1,6 @@
-import { createRequire } from 'node:module'
+import { shared } from '../../commons.js'
 import { FileSignalError } from '../../errors.js'
+import { loadLibrary } from '../../library.js'
 import {
   chooseSqlite,
   loadFailed,
@@ -34,8 +35,6 @@ export interface LoadedDriver {
   readonly open: (path: string) => Database
 }
 
-let loaded: LoadedDriver | null = null
-
 /**
  * Opens an existing SQLite file. Throws SQLITE_MISSING, or the driver's own error.
  *
@@ -45,10 +44,13 @@ export function openDatabase(path: string): Database {
   return loadedDriver().open(path)
 }
 
-/** Loads the driver at first use, so that importing file-signal needs no native code. Throws SQLITE_MISSING. */
+/**
+ * Loads the driver at first use, so that importing file-signal needs no native code. All copies of this package in the
+ * process use the driver of the first: two copies of SQLite on one file drop each other's locks. Throws SQLITE_MISSING
+ * and COPIES_DIFFER.
+ */
 export function loadedDriver(): LoadedDriver {
-  loaded ??= loadDriver()
-  return loaded
+  return shared('driver', loadDriver)
 }
 
 function loadDriver(): LoadedDriver {
@@ -73,7 +75,7 @@ function loadSecond({ driver, version, reason, remedy }: SqliteChoice, cause: ob
 type BetterSqlite3 = new (path: string, options?: { timeout: number; fileMustExist: boolean }) => Database
 
 function loadBetterSqlite3(): (path: string) => Database {
-  const Constructor = createRequire(import.meta.url)('better-sqlite3') as BetterSqlite3
+  const Constructor = loadLibrary('better-sqlite3') as BetterSqlite3
   // Its native part is loaded with the first database: better now, while there is another driver to turn to.
   new Constructor(':memory:').close()
   return (path) => new Constructor(path, { timeout: 0, fileMustExist: true })

@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { codeOf } from '../../errors.js'
+import { findLibrary } from '../../library.js'
 
-const require = createRequire(import.meta.url)
+type Lockfile = typeof import('proper-lockfile')
 
 /** A lock whose holder was killed counts as left after this; a living holder renews it well before. */
 const STALE = 10_000
@@ -25,7 +25,7 @@ export async function withLock<T>(
   wait: boolean,
   fn: (held: Held) => T | Promise<T>,
 ): Promise<T | null> {
-  const { lock } = loadLockfile()
+  const { lock } = await loadLockfile()
   let lost = false
   let release: () => Promise<void>
   try {
@@ -56,10 +56,13 @@ export async function withLock<T>(
  * for then they find themselves alone, and a graceful shutdown never happens. A lock that a signal leaves
  * behind so counts as left after `STALE`.
  */
-function loadLockfile(): typeof import('proper-lockfile') {
+async function loadLockfile(): Promise<Lockfile> {
   const before = signalListeners()
-  // Synchronous, so that no listener of the app's own can come in between.
-  const lockfile = require('proper-lockfile') as typeof import('proper-lockfile')
+  // Synchronous, so that no listener of the app's own can come in between; a bundler sees the second alone, and takes
+  // it along.
+  const lockfile =
+    (findLibrary('proper-lockfile')?.('proper-lockfile') as Lockfile | undefined) ??
+    (await import('proper-lockfile')).default
   for (const [signal, listeners] of signalListeners()) {
     const known = before.get(signal) ?? []
     for (const listener of listeners) {

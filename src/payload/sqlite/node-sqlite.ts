@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import type { Database } from './driver.js'
 
@@ -7,15 +6,15 @@ interface NodeSqlite {
   readonly DatabaseSync: new (path: string | URL) => Database
 }
 
-const require = createRequire(import.meta.url)
-
 /**
  * Loads the SQLite inside Node; returns a function that opens an existing file.
  *
  * It waits for no lock unless told to, and throws where an integer is above 2^53, which the schema refuses.
  */
 export function loadNodeSqlite(): (path: string) => Database {
-  const { DatabaseSync } = withoutItsWarning(() => require('node:sqlite') as NodeSqlite)
+  const { DatabaseSync } = withoutItsWarning(
+    () => process.getBuiltinModule('node:sqlite') as unknown as NodeSqlite,
+  )
   // Before 22.15 a file that is deleted just before it is opened is made again: the next look finds it moved.
   if (!takesUrls(DatabaseSync)) return (path) => new DatabaseSync(path)
   return (path) => new DatabaseSync(existing(path))

@@ -90,6 +90,8 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   /** What is known of the store stays known when it is opened anew. */
   let known: Known | null = null
   let closed = false
+  /** True where the reason for another epoch was told already. */
+  let isReported = false
   /** Once an application's database, always one: its files are never repaired. */
   let isGuest = host !== null
 
@@ -120,17 +122,28 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     }
     if (rescued.length > 0) reportSplit(restored)
     else if (isRenewed) reportRestored()
+    isReported ||= isRenewed || rescued.length > 0
     rescued = []
     opened = fresh
-    if (!connection.transaction('BEGIN', () => isRecognised(fresh))) {
-      connection.transaction('BEGIN IMMEDIATE', () => ensureContinued(fresh, site.newestSignal))
-    }
+    recognise(fresh)
+    isReported = false
     orphan?.close()
     orphan = null
     if (connection.network) {
       site.report(new FileSignalError('STORE_NETWORK', `${quotePath(path)} is on a network disk`))
     }
     return fresh
+  }
+
+  /** Compares a store with what was known of the one before it. A busy one is compared at the next look. */
+  function recognise(fresh: Opened): void {
+    const { connection } = fresh
+    try {
+      if (connection.transaction('BEGIN', () => isRecognised(fresh))) return
+      connection.transaction('BEGIN IMMEDIATE', () => ensureContinued(fresh, site.newestSignal))
+    } catch (error) {
+      if (!isBusy(error)) throw error
+    }
   }
 
   /** Lets go of a connection that is not on the files at the path. */
@@ -238,6 +251,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     abandon(connection)
     split = null
     if (rescued.length === 0) reportSplit(0)
+    isReported = true
   }
 
   /** An index without its -wal. SQLite makes it anew from the -wal that is there; who still holds it looks, and opens anew. */
@@ -256,6 +270,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
 
   function setAside(inode: string): void {
     if (inodeOf(path) !== inode) return
+    isReported = true
     const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
     for (const suffix of ['-wal', '-shm', '']) moveAway(`${path}${suffix}`, `${aside}${suffix}`)
     site.report(
@@ -273,6 +288,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   }
 
   function reportRestored(): void {
+    if (isReported) return
     const what = `${quotePath(path)} is another file, or is in an older state, than was signalled or seen here`
     site.report(new FileSignalError('STORE_RESTORED', what))
   }

@@ -1,4 +1,4 @@
-import { FileSignalError, quote } from '../../errors.js'
+import { FileSignalError, messageOf, quote } from '../../errors.js'
 import { checkEvent, type Event, encodePayload, formatId, PAYLOAD_CAP } from '../../event.js'
 import type { HookTools } from '../../hook-options.js'
 import type { Row } from '../../payload/engine.js'
@@ -76,6 +76,5 @@ export function hookError(
   limit: number,
 ): FileSignalError {
   if (late) return new FileSignalError('HOOK_TIMEOUT', `${name} took longer than ${limit} ms ${place}`)
-  const why = error instanceof Error ? error.message : quote(error)
-  return new FileSignalError('HOOK_FAILED', `${name} failed ${place} (${why})`, { cause: error })
+  return new FileSignalError('HOOK_FAILED', `${name} failed ${place} (${messageOf(error)})`, { cause: error })
 }

@@ -1,4 +1,4 @@
-import { FileSignalError, quote } from '../../errors.js'
+import { FileSignalError, messageOf, quote } from '../../errors.js'
 
 /** What goes wrong with one source, over all of its runs; `path` is that of the client for whom it was run. */
 export interface SourceFaults {
@@ -21,8 +21,7 @@ export function createSourceFaults(name: string, report: (error: FileSignalError
     failed: (what, path, cause) => {
       if (lasting) return
       lasting = true
-      const why = cause instanceof Error ? cause.message : quote(cause)
-      report(new FileSignalError('SOURCE_FAILED', `${at(path)} ${what} (${why})`, { cause }))
+      report(new FileSignalError('SOURCE_FAILED', `${at(path)} ${what} (${messageOf(cause)})`, { cause }))
     },
     hung: (limit, path) => {
       report(new FileSignalError('SOURCE_TIMEOUT', `${at(path)} has not answered within ${limit} ms`))

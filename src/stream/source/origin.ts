@@ -1,3 +1,4 @@
+import { attempt } from '../../attempt.js'
 import { type AnyIterable, type Items, itemsOf, letGo } from '../../iterable.js'
 import type { SourcePlan } from '../../source-options.js'
 import { createAsking } from './asking.js'
@@ -107,7 +108,7 @@ function createIterableOrigin(source: AnyIterable, share: boolean, faults: Sourc
 
   return (_context, _lastEventId, site) => {
     if (isTaken) return refuse(site)
-    isTaken = isReadOnce(source)
+    isTaken = attempt(() => isReadOnce(source)) ?? true
     const end = (reason: SourceEnd | null) => {
       hasEnded = reason === null
       site.onEnd(reason)
