@@ -123,11 +123,13 @@ export function createReader({ name, keys, port, log }: ReaderSite): Reader {
       if (!current) return
       current.pause().setTimeout(0)
       log({ type: 'gone', t: now(), reader: name, why: 'stalled' })
-      setTimeout(() => {
+      const later = setTimeout(() => {
         if (current !== socket) return
         log({ type: 'open', t: now(), reader: name, why: 'reads again' })
         current.resume().setTimeout(SILENCE)
       }, ms)
+      // The run may be over before.
+      later.unref()
     },
     abandon: () => {
       if (!socket) return
