@@ -38,7 +38,7 @@ const NAME_BYTES = 800
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
 /** Characters of an epoch that stay, and as many that are new with each. */
-const FAMILY = 6
+const FAMILY = 4
 const ID = /^([0-9a-z]{4,32})-(0|[1-9][0-9]{0,15})$/
 
 /** Returns `key`, or throws KEY_INVALID. */
@@ -102,7 +102,7 @@ export function decodePayload(text: string): unknown {
   }
 }
 
-/** A store's name for itself: 12 characters, drawn at random. With a former one, its next: the first half stays. */
+/** A store's name for itself: 8 characters, drawn at random. With a former one, its next: the first half stays. */
 export function randomEpoch(former?: string): string {
   let epoch = former === undefined ? '' : familyOf(former)
   for (const byte of randomBytes(2 * FAMILY - epoch.length)) epoch += (byte % 36).toString(36)

@@ -12,9 +12,12 @@ import type { Connection } from './connection.js'
  * Where the system has no /proc, it is closed all the same.
  */
 export function abandon(connection: Connection): void {
-  if (connection.files.shm !== 0) {
-    const fd = descriptorOf(connection.files.shm)
+  const { inode, shm } = connection.files
+  try {
+    const fd = shm === 0 ? null : descriptorOf(Number(inode.split(':')[0]), shm)
     if (fd !== null) spoilIndex(fd)
+  } catch {
+    // Opened for reading only: then SQLite cannot use it for copying either.
   }
   connection.close()
 }
@@ -22,6 +25,7 @@ export function abandon(connection: Connection): void {
 /** https://www.sqlite.org/walformat.html: the header of the index stands there twice, 48 bytes each. */
 const HEADER = 48
 const CHECKED = 40
+const VERSION = 3_007_000
 const UNKNOWN_VERSION = 0xffffffff
 const INITIALISED = 12
 
@@ -30,6 +34,7 @@ function spoilIndex(fd: number): void {
   readSync(fd, header, 0, HEADER, 0)
   // Words are in the machine's own order.
   const words = new Uint32Array(header.buffer, header.byteOffset, HEADER / 4)
+  if (words[0] !== VERSION && words[0] !== 0) return
   words[0] = UNKNOWN_VERSION
   header[INITIALISED] = 1
   let [a, b] = [0, 0]
@@ -45,10 +50,11 @@ function spoilIndex(fd: number): void {
 }
 
 /** SQLite's own descriptor of the file with an inode: opening it by ourselves would drop SQLite's locks on it. */
-function descriptorOf(inode: number): number | null {
+function descriptorOf(device: number, inode: number): number | null {
   for (const name of descriptors()) {
     try {
-      if (fstatSync(Number(name)).ino === inode) return Number(name)
+      const stats = fstatSync(Number(name))
+      if (stats.ino === inode && stats.dev === device && stats.isFile()) return Number(name)
     } catch {
       // It was the listing's own.
     }

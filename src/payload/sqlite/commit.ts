@@ -24,18 +24,22 @@ const TRUST = 100
  */
 export function commit(site: CommitSite, calls: readonly Rows[], adrift: WeakSet<object>): Appended[] {
   return site.opener.attempt((opened) => {
-    const inserted = insert(opened, calls, site.newestSignal)
+    const row = plainRow(calls)
+    const single = row && isTrusted(opened) ? opened.rows.insertAfter(row, opened.known) : null
+    const stored = single ? [[single]] : insertAll(opened, calls, site.newestSignal)
+
     const acknowledge = (): Appended[] => {
       // A handle on a deleted or renamed file goes on committing without error: then `attempt` does it all
       // again in the file that stands at the path.
       if (opened.connection.files.glance() !== 'here') {
-        opened.unsaved = inserted.flat().find((row) => row.stored)?.n ?? Number.POSITIVE_INFINITY
+        opened.unsaved = stored.flat().find((inserted) => inserted.stored)?.n ?? Number.POSITIVE_INFINITY
         for (const call of calls) adrift.add(call)
         throw new Moved()
       }
-      if (noteHead(opened, calls.flat(), inserted.flat())) site.onCommit(opened.known)
+      const isNews = single ? noteRow(opened, row as NewRow, single) : noteNewest(opened, calls, stored)
+      if (isNews) site.onCommit(opened.known)
       const { epoch } = opened.known
-      return inserted.map((rows) => ({ epoch, rows: rows.map(({ n, stored }) => ({ n, stored })) }))
+      return stored.map((rows) => ({ epoch, rows: rows.map(({ n, stored }) => ({ n, stored })) }))
     }
     try {
       return acknowledge()
@@ -45,25 +49,40 @@ export function commit(site: CommitSite, calls: readonly Rows[], adrift: WeakSet
   }, false)
 }
 
-/** One statement for one plain row; a transaction for more, and where the store was not looked at for a while. */
-function insert(opened: Opened, calls: readonly Rows[], newestSignal: () => Hint | null): Inserted[][] {
-  const { rows, connection, known } = opened
-  const single = calls.length === 1 && calls[0]?.length === 1 ? calls[0][0] : undefined
-  if (single && isPlain(single) && performance.now() - opened.lookedAt < TRUST) {
-    const inserted = rows.insertAfter(single, known)
-    if (inserted) return [[inserted]]
-  }
-  return connection.transaction('BEGIN IMMEDIATE', () => {
+/** The row, where it is one alone that one statement can store. */
+function plainRow(calls: readonly Rows[]): NewRow | null {
+  const row = calls.length === 1 && calls[0]?.length === 1 ? calls[0][0] : undefined
+  return row && isPlain(row) ? row : null
+}
+
+/** True where the store was compared with what was signalled a moment ago. */
+function isTrusted({ lookedAt }: Opened): boolean {
+  return performance.now() - lookedAt < TRUST
+}
+
+function insertAll(
+  opened: Opened,
+  calls: readonly Rows[],
+  newestSignal: () => Hint | null,
+): readonly (readonly Inserted[])[] {
+  return opened.connection.transaction('BEGIN IMMEDIATE', () => {
     ensureContinued(opened, newestSignal)
-    return calls.map((call) => rows.insertMany(call))
+    return calls.map((call) => opened.rows.insertMany(call))
   })
 }
 
-/** Remembers the newest row that was stored just now; false for none. */
-function noteHead(opened: Opened, rows: readonly NewRow[], inserted: readonly Inserted[]): boolean {
-  const at = inserted.findLastIndex((row) => row.stored)
-  if (at === -1) return false
-  const { n, createdAt } = inserted[at] as Inserted
-  opened.known = { epoch: opened.known.epoch, n, row: { key: (rows[at] as NewRow).key, createdAt } }
+function noteRow(opened: Opened, { key }: NewRow, { n, createdAt }: Inserted): boolean {
+  opened.known = { epoch: opened.known.epoch, n, row: { key, createdAt } }
   return true
+}
+
+/** Remembers the newest row that was stored just now; false for none. */
+function noteNewest(
+  opened: Opened,
+  calls: readonly Rows[],
+  stored: readonly (readonly Inserted[])[],
+): boolean {
+  const inserted = stored.flat()
+  const at = inserted.findLastIndex((one) => one.stored)
+  return at !== -1 && noteRow(opened, calls.flat()[at] as NewRow, inserted[at] as Inserted)
 }
