@@ -19,6 +19,7 @@ import { sqlite } from '../dist/payload/sqlite/store.js'
 import { startExample } from './setup/example.js'
 import { freshFolder } from './support/folder.js'
 import { site } from './support/payload-contract.js'
+import { openRawDatabase } from './support/raw-database.js'
 import { createRig, memoryStore, type Rig } from './support/rig.js'
 import { type Client, connect, createReader, stream } from './support/sse.js'
 import { until } from './support/wait.js'
@@ -474,6 +475,23 @@ describe('a key as a mailbox', () => {
 })
 
 describe('a mailbox over several processes', () => {
+  it('goes on after its table was dropped under the living process', async () => {
+    const root = freshFolder()
+    const web = await startWeb({ keys: ['a'], options: { root, poll: 50 }, stream: ONCE })
+    const events = createFileSignal({ root })
+    await events.signal('a', 0)
+    const client = await stream(web.url)
+    await until(() => client.payloads().length === 1, 'the first job')
+    const raw = openRawDatabase((await events.stats()).store.place)
+    raw.exec('DROP TABLE claims')
+    raw.close()
+    await events.signal('a', 1)
+    await until(() => client.payloads().length === 2, 'the job after it')
+    client.close()
+    await events.close()
+    await web.child.stop()
+  })
+
   let root: string
   let publisher: FileSignal
   let webs: Web[]

@@ -3,6 +3,7 @@ import { until } from '../support/wait.js'
 import type { Stage } from './actions/fault.js'
 import type { Word } from './children/orders.js'
 import type { Log } from './log.js'
+import type { Reader } from './readers/reader.js'
 import { type Acknowledged, type Entry, JOBS, now } from './record.js'
 
 /** Milliseconds in which a last event has to reach every reader. */
@@ -34,18 +35,17 @@ export async function heal(stage: Stage, log: Log): Promise<void> {
     }),
   ])
   const last = log.entries.slice(from).filter((entry) => entry.type === 'acked') as Acknowledged[]
-  const missing = (keys: readonly string[], nonces: ReadonlySet<string>) =>
-    last.filter(({ key, nonce }) => keys.includes(key) && !nonces.has(nonce))
-  await until(
-    () => readers.every(({ keys, nonces }) => keys[0] === JOBS || missing(keys, nonces).length === 0),
-    'all',
-    SOON,
-  ).catch(() => {})
-  for (const { name, keys, nonces } of readers) {
-    const [first, ...more] = keys[0] === JOBS ? [] : missing(keys, nonces)
+  // A reset tells of what was published before it.
+  const missing = ({ keys, nonces, resetAt }: Reader) =>
+    last.filter(
+      ({ t, key, nonce }) => key !== JOBS && keys.includes(key) && !nonces.has(nonce) && t > resetAt,
+    )
+  await until(() => readers.every((reader) => missing(reader).length === 0), 'all', SOON).catch(() => {})
+  for (const reader of readers) {
+    const [first, ...more] = missing(reader)
     if (first)
       unhealed(
-        name,
+        reader.name,
         `did not get ${first.id} (${first.nonce}) and ${more.length} more within ${SOON} ms of the last fault`,
       )
   }

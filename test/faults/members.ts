@@ -11,7 +11,7 @@ import type { World } from './world.js'
 export interface Member {
   readonly name: string
   readonly port: number | null
-  /** Of its present life; undefined where it has none. */
+  /** Of its present life, once that is up; undefined where it has none. */
   readonly pid: number | undefined
   /** Begins a life where it has none, and waits until it is up; `prefix` is a command that runs the one behind it. */
   start(prefix?: readonly string[]): Promise<void>
@@ -38,6 +38,7 @@ const MEMBER = fileURLToPath(new URL('children/member.js', import.meta.url))
 export function createMember({ name, world, seed, keys, pace, port, log }: MemberSite): Member {
   let child: ChildProcess | null = null
   let life = 0
+  let isUp = false
   let turn = Promise.resolve()
 
   async function next(type: Word['type'], ms: number): Promise<Word | null> {
@@ -66,6 +67,7 @@ export function createMember({ name, world, seed, keys, pace, port, log }: Membe
   async function begin(prefix: readonly string[]): Promise<void> {
     if (child) return
     life += 1
+    isUp = false
     const setup = JSON.stringify({ root: world.root, name, life, seed, keys, pace, port })
     const [command = '', ...words] = [...prefix, process.execPath, MEMBER, setup]
     const born = spawn(command, words, {
@@ -91,7 +93,7 @@ export function createMember({ name, world, seed, keys, pace, port, log }: Membe
         })
       }
     })
-    await next('ready', 20_000)
+    isUp = (await next('ready', 20_000)) !== null
   }
 
   async function finish(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
@@ -117,7 +119,7 @@ export function createMember({ name, world, seed, keys, pace, port, log }: Membe
     name,
     port,
     get pid() {
-      return child?.pid
+      return isUp ? child?.pid : undefined
     },
     start: (prefix = []) => inTurn(() => begin(prefix)),
     end: (signal) => inTurn(() => finish(signal)),

@@ -11,7 +11,7 @@ export interface Step {
 }
 
 /** Shortest and longest pause between two faults of a lane, in milliseconds. */
-const PAUSES = { store: [400, 4000], hosts: [50, 1200] } as const
+const PAUSES = { store: [200, 2500], hosts: [50, 1200] } as const
 
 /** The kinds that are named, by kind or by group; all where none is. */
 export function kindsOf(only: readonly string[], without: readonly string[]): Fault[] {

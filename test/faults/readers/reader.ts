@@ -18,6 +18,8 @@ export interface Reader {
   readonly name: string
   readonly keys: readonly string[]
   readonly nonces: ReadonlySet<string>
+  /** When the last reset came. */
+  readonly resetAt: number
   /** Ends the connection; it comes back after so many milliseconds. */
   cut(awayMs: number): void
   /** Ends a later connection behind so many bytes of it, wherever that is in a block. */
@@ -41,6 +43,8 @@ export function createReader({ name, keys, port, log }: ReaderSite): Reader {
   let limit = Number.POSITIVE_INFINITY
   let timer: NodeJS.Timeout | null = null
   let isClosed = false
+  let isHearing = false
+  let resetAt = 0
 
   function connect(): void {
     if (isClosed) return
@@ -51,8 +55,10 @@ export function createReader({ name, keys, port, log }: ReaderSite): Reader {
     let rest = limit
     limit = Number.POSITIVE_INFINITY
     const feed = createBlocks(
-      (status) =>
-        log({ type: status === 200 ? 'open' : 'gone', t: now(), reader: name, why: `status ${status}` }),
+      (status) => {
+        isHearing = status === 200
+        if (isHearing) log({ type: 'open', t: now(), reader: name, why: '' })
+      },
       (block) => current === socket && hear(block, own),
     )
     current.setTimeout(SILENCE, () => lose(current, 'silence', 0))
@@ -76,7 +82,8 @@ export function createReader({ name, keys, port, log }: ReaderSite): Reader {
 
   function leave(why: string, awayMs: number): void {
     socket = null
-    log({ type: 'gone', t: now(), reader: name, why })
+    if (isHearing) log({ type: 'gone', t: now(), reader: name, why })
+    isHearing = false
     if (timer) clearTimeout(timer)
     if (!isClosed) timer = setTimeout(connect, awayMs)
   }
@@ -84,9 +91,10 @@ export function createReader({ name, keys, port, log }: ReaderSite): Reader {
   function hear({ id, event, data, key }: Block, own: string | null): void {
     if (id !== null) lastId = id
     if (event === 'ready') log({ type: 'ready', t: now(), reader: name, id, own })
-    else if (event === 'reset')
-      log({ type: 'reset', t: now(), reader: name, id: id ?? '', reason: data ?? '' })
-    else if (event === '' && data !== null && id !== null) {
+    else if (event === 'reset') {
+      resetAt = now()
+      log({ type: 'reset', t: resetAt, reader: name, id: id ?? '', reason: data ?? '' })
+    } else if (event === '' && data !== null && id !== null) {
       const { nonce } = JSON.parse(data) as { nonce: string }
       nonces.add(nonce)
       if (isMailbox) log({ type: 'job', t: now(), reader: name, id, nonce })
@@ -99,6 +107,9 @@ export function createReader({ name, keys, port, log }: ReaderSite): Reader {
     name,
     keys,
     nonces,
+    get resetAt() {
+      return resetAt
+    },
     cut: (awayMs) => {
       const current = socket
       if (current) leave('cut', awayMs)
@@ -112,11 +123,13 @@ export function createReader({ name, keys, port, log }: ReaderSite): Reader {
       if (!current) return
       current.pause().setTimeout(0)
       log({ type: 'gone', t: now(), reader: name, why: 'stalled' })
-      setTimeout(() => {
+      const later = setTimeout(() => {
         if (current !== socket) return
         log({ type: 'open', t: now(), reader: name, why: 'reads again' })
         current.resume().setTimeout(SILENCE)
       }, ms)
+      // The run may be over before.
+      later.unref()
     },
     abandon: () => {
       if (!socket) return

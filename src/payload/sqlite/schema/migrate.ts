@@ -73,7 +73,8 @@ function found(db: Database, path: string, tables: Tables, version: number): Fin
       `${quotePath(path)} has schema ${version}, this version knows ${SCHEMAS.length}`,
     )
   }
-  const isWhole = (at: Database): boolean => isComplete(at, tables) && hasTable(at, tables.writers)
+  const isWhole = (at: Database): boolean =>
+    isComplete(at, tables) && hasTable(at, tables.writers) && hasTable(at, tables.claims)
   const outdated = version < SCHEMAS.length || !isWhole(db)
   return { isGuest: tables === GUEST_TABLES, tables, outdated, isWhole }
 }
