@@ -11,6 +11,9 @@
  * environment's. The store must exist; file-signal makes it. What happens here and why: docs/protocol.md.
  */
 
+const FILE_SIGNAL_MEND = 'let file-signal make them again, in the folder of the Node app: npx file-signal stats; '
+    . 'nothing was stored';
+
 /** `code` is a word such as STORE_BUSY, and begins the message. */
 class FileSignalError extends RuntimeException
 {
@@ -69,7 +72,8 @@ function file_signal_json($key, string $json, array $options = []): string
             'write JSON, with text in double quotes: \'"hello"\'');
     }
     list($store, $signal) = file_signal_paths($options['root'] ?? null);
-    list($id, $stored) = file_signal_store($store, [$key, $event, $json], $dedupe, (int) ($options['wait'] ?? 5000));
+    $wait = (int) ($options['wait'] ?? 5000);
+    list($id, $stored) = file_signal_store($store, $signal, [$key, $event, $json], $dedupe, $wait);
     if ($stored && !file_signal_wake($signal, $store, $id)) {
         // The event is stored, and readers find it by themselves a moment later: no reason to fail.
         error_log("SIGNAL_FAILED: \"$signal\" cannot be written; make it a regular file that this user may write.");
@@ -116,7 +120,7 @@ function file_signal_setting(string $name): string
 }
 
 /** Returns the event's id, and whether it was stored just now. */
-function file_signal_store(string $store, array $row, $dedupe, int $wait): array
+function file_signal_store(string $store, string $signal, array $row, $dedupe, int $wait): array
 {
     foreach ([$store, "$store-wal", "$store-shm"] as $i => $file) {
         clearstatcache(true, $file);
@@ -143,7 +147,9 @@ function file_signal_store(string $store, array $row, $dedupe, int $wait): array
         }
         $db->exec('BEGIN IMMEDIATE');
         file_signal_check_store($db, $store);
-        $result = file_signal_insert($db, $row, $dedupe, trim((string) $boot));
+        file_signal_skip_numbers($db, trim((string) $boot));
+        $epoch = file_signal_continued_epoch($db, $store, $signal);
+        $result = file_signal_insert($db, $epoch, $row, $dedupe);
         $db->exec('COMMIT');
         return $result;
     } catch (Exception $error) {
@@ -169,29 +175,79 @@ function file_signal_check_store(PDO $db, string $store)
     }
 }
 
-function file_signal_insert(PDO $db, array $row, $dedupe, string $boot): array
+function file_signal_ask(PDO $db, string $sql, array $values = []): PDOStatement
 {
-    $ask = function (string $sql, array $values = []) use ($db) {
-        $statement = $db->prepare($sql);
-        $statement->execute($values);
-        return $statement;
-    };
-    // A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
-    $known = $ask("SELECT value FROM meta WHERE name = 'boot'")->fetchColumn();
+    $statement = $db->prepare($sql);
+    $statement->execute($values);
+    return $statement;
+}
+
+/** A power cut may have rolled back rows that browsers have seen: their numbers must not come again. */
+function file_signal_skip_numbers(PDO $db, string $boot)
+{
+    $known = file_signal_ask($db, "SELECT value FROM meta WHERE name = 'boot'")->fetchColumn();
     if ($boot !== '' && $known !== false && $known !== $boot) {
-        $ask("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'");
-        $ask("UPDATE meta SET value = ? WHERE name = 'boot'", [$boot]);
+        file_signal_ask($db, "UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'");
+        file_signal_ask($db, "UPDATE meta SET value = ? WHERE name = 'boot'", [$boot]);
     }
-    $epoch = $ask('SELECT epoch FROM standing')->fetchColumn();
+}
+
+/** The epoch of the next row: a new one where a row was signalled that the store does not have (any more). */
+function file_signal_continued_epoch(PDO $db, string $store, string $signal): string
+{
+    $head = file_signal_ask($db, "SELECT seq, epoch FROM standing, sqlite_sequence WHERE name = 'events'")
+        ->fetch(PDO::FETCH_NUM);
+    if (!$head || (string) $head[1] === '') {
+        throw new FileSignalError('STORE_FAILED', "\"$store\" lacks the rows that it keeps about itself",
+            FILE_SIGNAL_MEND);
+    }
+    // Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
+    $own = substr($head[1], 0, 6);
+    // Signals follow commits, so while nobody else may write none can be ahead of a store that has lost nothing.
+    list($family, $n) = file_signal_newest($signal);
+    if (!file_signal_is_ahead($family, $n, (int) $head[0])) {
+        return $head[1];
+    }
+    $strangers = file_signal_ask($db, "SELECT value FROM meta WHERE name = 'strangers'")->fetchColumn();
+    $strangers = array_filter(explode(' ', (string) $strangers), 'strlen');
+    // Another store's signal may mean that this one was put in its place. Believed once: two may share a file.
+    if (in_array($family, $strangers, true)) {
+        return $head[1];
+    }
+    if ($family !== '' && $family !== $own) {
+        $strangers[] = $family;
+        file_signal_ask($db, "INSERT OR REPLACE INTO meta (name, value) VALUES ('strangers', ?)",
+            [implode(' ', array_slice($strangers, -8))]);
+    }
+    return file_signal_renew($db, $own, $n);
+}
+
+/** A new epoch, which begins above every number that may have been given out: numbers never go back. */
+function file_signal_renew(PDO $db, string $own, int $above): string
+{
+    $epoch = $own;
+    for ($i = 0; $i < 6; $i++) {
+        $epoch .= base_convert((string) random_int(0, 35), 10, 36);
+    }
+    $db->exec("UPDATE sqlite_sequence SET seq = 1000000 + max(seq, $above,
+        coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(n) FROM pruned), 0),
+        (SELECT max(floor, marked) FROM standing)) WHERE name = 'events'");
+    file_signal_ask($db, "UPDATE standing SET epoch = ?,
+        start = (SELECT seq FROM sqlite_sequence WHERE name = 'events')", [$epoch]);
+    return $epoch;
+}
+
+function file_signal_insert(PDO $db, string $epoch, array $row, $dedupe): array
+{
     $first = $dedupe === null ? false
-        : $ask('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', [$row[0], $dedupe])->fetchColumn();
+        : file_signal_ask($db, 'SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', [$row[0], $dedupe])->fetchColumn();
     if ($first !== false) {
         return ["$epoch-$first", false];
     }
-    $ask('INSERT INTO events (key, event, payload) VALUES (?, ?, ?)', $row);
+    file_signal_ask($db, 'INSERT INTO events (key, event, payload) VALUES (?, ?, ?)', $row);
     $n = $db->lastInsertId();
     if ($dedupe !== null) {
-        $ask('INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)', [$n, $row[0], $dedupe]);
+        file_signal_ask($db, 'INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)', [$n, $row[0], $dedupe]);
     }
     return ["$epoch-$n", true];
 }
@@ -207,7 +263,45 @@ function file_signal_fault(PDOException $error, string $store): FileSignalError
     ];
     $faults += [6 => $faults[5], 14 => $faults[8], 23 => $faults[8]];
     list($code, $remedy) = $faults[$error->errorInfo[1] ?? 0] ?? ['STORE_FAILED', 'the event was not stored'];
+    if (strpos($error->getMessage(), 'no such table') !== false) {
+        $remedy = FILE_SIGNAL_MEND;
+    }
     return new FileSignalError($code, "\"$store\": " . $error->getMessage(), $remedy);
+}
+
+/** Family and number of the row that the signal file names: '' for a bare number, 0 where there is none. */
+function file_signal_newest(string $signal): array
+{
+    clearstatcache(true, $signal);
+    $seen = @lstat($signal);
+    if (!$seen || ($seen['mode'] & 0170000) !== 0100000 || !($file = @fopen($signal, 'rb'))) {
+        return ['', 0];
+    }
+    $opened = fstat($file);
+    $text = null;
+    if ($opened['ino'] === $seen['ino'] && $opened['dev'] === $seen['dev']) {
+        stream_set_read_buffer($file, 0);
+        $last = fread($file, 64);
+        // Until two reads agree: one that overlaps a write could show digits of both.
+        for ($i = 0; $i < 5 && $text === null; $i++) {
+            rewind($file);
+            $read = fread($file, 64);
+            $text = $read === $last ? $read : null;
+            $last = $read;
+        }
+    }
+    fclose($file);
+    $hint = '/^[ \t]*(?:([0-9a-z]{4,32})-(0|[1-9][0-9]{0,15})|([0-9]{1,16}))(?![^\s\0])/D';
+    if (!preg_match($hint, (string) $text, $match)) {
+        return ['', 0];
+    }
+    return [substr($match[1], 0, 6), (int) ($match[3] ?? $match[2])];
+}
+
+/** A bare number that is very far ahead is no row number, but a time stamp or the like. */
+function file_signal_is_ahead(string $family, int $n, int $head): bool
+{
+    return $n > $head && $n <= 9007199254740991 - 1000000000 && ($family !== '' || $n - $head <= 1000000000);
 }
 
 /** Writes the id in place, so that whoever watches the file wakes; the file must be a regular one and no link. */
@@ -221,6 +315,12 @@ function file_signal_wake(string $signal, string $store, string $id): bool
     if (!$seen) {
         // Without its folder nobody watches: whoever begins to makes both.
         return !is_dir(dirname($signal));
+    }
+    // Whoever committed later has woken all, and a lower number would hide what was given out.
+    list($family, $n) = file_signal_newest($signal);
+    list($epoch, $own) = explode('-', $id);
+    if (($family === '' || $family === substr($epoch, 0, 6)) && file_signal_is_ahead($family, $n, (int) $own)) {
+        return true;
     }
     if (($seen['mode'] & 0170000) !== 0100000 || !($file = @fopen($signal, 'r+b'))) {
         return false;

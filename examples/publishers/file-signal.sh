@@ -16,6 +16,10 @@ file_signal() (
   usage='usage: file-signal.sh KEY [JSON|-] [--event NAME] [--dedupe ID] [--root FOLDER]'
   elsewhere="point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
 
+  mend='let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
+  # No row number is higher; a bare number that is further ahead is a time stamp or the like.
+  furthest=9006199254740991 furthest_bare=1000000000
+
   fail() { # EXIT_CODE CODE WHAT REMEDY
     printf '%s: %s; %s.\n' "$2" "$3" "$4" >&2
     exit "$1"
@@ -138,21 +142,84 @@ file_signal() (
     esac
   }
 
+  # Family and number of the row that the signal file names: '-' for a bare number, 0 where there is none.
+  newest() (
+    LC_ALL=C
+    family=- n=0
+    if [ ! -h "$signal" ] && [ -f "$signal" ] && [ -r "$signal" ]; then
+      seen=$(record) last=''
+      # Until two reads agree: one that overlaps a write could show digits of both.
+      for _ in 1 2 3 4 5; do
+        [ "$seen" != "$last" ] || break
+        last=$seen seen=$(record)
+      done
+      if [ "$seen" = "$last" ] && is_hint "$seen"; then
+        n=${seen##*-}
+        [ "$seen" = "$n" ] || family=$(printf %.6s "$seen")
+        # The shell would take it for octal.
+        n=${n#"${n%%[!0]*}"} n=${n:-0}
+      fi
+    fi
+    printf '%s %s' "$family" "$n"
+  )
+
+  # The first word of the signal file's first line.
+  record() {
+    text=$(dd if="$signal" bs=64 count=1 2>/dev/null | tr '\000\t\013-\015' '\n    ')
+    text=${text%%"$(printf '\n.')"*}
+    text=${text#"${text%%[! ]*}"}
+    printf %s "${text%% *}"
+  }
+
+  is_hint() { # WORD
+    number=${1##*-} named=${1%-*}
+    case $number in '' | *[!0-9]*) return 1 ;; esac
+    [ ${#number} -le 16 ] || return 1
+    [ "$1" != "$number" ] || return 0
+    case $named in *[!0-9a-z]*) return 1 ;; esac
+    case $number in 0?*) return 1 ;; esac
+    [ ${#named} -ge 4 ] && [ ${#named} -le 32 ]
+  }
+
   insert() {
     known="SELECT n FROM dedupes WHERE key = $key_sql AND dedupe = $dedupe_sql"
     boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
-    # A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
+    # Signals follow commits, so what was read before the store is never ahead of one that has lost nothing.
+    hint=$(newest)
+    family=${hint% *} n=${hint#* }
+    # Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
+    own='(SELECT substr(epoch, 1, 6) FROM standing)'
+    strangers="coalesce((SELECT value FROM meta WHERE name = 'strangers'), '')"
+    # Another store's signal may mean that this one was put in its place. Believed once: two may share a file.
+    is_ahead="$n <= $furthest AND EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND seq < $n
+      AND ('$family' <> '-' OR $n - seq <= $furthest_bare))
+      AND ('$family' IN ('-', $own) OR instr(' ' || $strangers || ' ', ' $family ') = 0)"
+    digit="substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 + abs(random() % 36), 1)"
+    is_whole="EXISTS (SELECT 1 FROM standing, sqlite_sequence WHERE name = 'events' AND epoch <> '')"
+    # First: a power cut may have rolled back rows that browsers have seen, and their numbers must not come again.
+    # Then, where a row was signalled that the store does not have (any more): a new epoch, which begins above every
+    # number that may have been given out. Each statement asks whether the one before it has changed anything.
     cat <<SQL
 ${boot:+PRAGMA synchronous = $synchronous;}
 BEGIN IMMEDIATE;
 UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events' AND '$boot' <> ''
   AND EXISTS (SELECT 1 FROM meta WHERE name = 'boot' AND value <> '$boot');
 UPDATE meta SET value = '$boot' WHERE name = 'boot' AND '$boot' <> '';
+UPDATE standing SET epoch = $own || $digit || $digit || $digit || $digit || $digit || $digit,
+    start = 1000000 + max($n, floor, marked, (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
+      coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(n) FROM pruned), 0))
+  WHERE $is_whole AND $is_ahead;
+UPDATE sqlite_sequence SET seq = (SELECT start FROM standing) WHERE name = 'events' AND changes() > 0;
+INSERT OR REPLACE INTO meta (name, value)
+  SELECT 'strangers', substr(trim($strangers || ' $family'), -55)
+  WHERE changes() > 0 AND '$family' NOT IN ('-', $own);
 INSERT INTO events (key, event, payload)
-  SELECT $key_sql, $event_sql, $payload_sql WHERE NOT EXISTS ($known);
+  SELECT $key_sql, $event_sql, $payload_sql WHERE $is_whole AND NOT EXISTS ($known);
+SELECT CASE changes() WHEN 0 THEN 'known' ELSE 'stored' END;
 INSERT INTO dedupes (n, key, dedupe)
-  SELECT last_insert_rowid(), $key_sql, $dedupe_sql WHERE $dedupe_sql IS NOT NULL AND NOT EXISTS ($known);
-SELECT epoch || '-' || coalesce(($known), last_insert_rowid()) FROM standing;
+  SELECT last_insert_rowid(), $key_sql, $dedupe_sql
+  WHERE $is_whole AND $dedupe_sql IS NOT NULL AND NOT EXISTS ($known);
+SELECT epoch || '-' || coalesce(($known), last_insert_rowid()) FROM standing WHERE $is_whole;
 COMMIT;
 SQL
   }
@@ -166,6 +233,7 @@ SQL
         'run this as the user of the Node app, or give both one group' ;;
       *' full'*) fail 1 STORE_FULL "$what" 'free some space; nothing was stored, so signal again' ;;
       *'not a database'*) fail 1 STORE_FOREIGN "$what" "$elsewhere" ;;
+      *'no such table'*) fail 1 STORE_FAILED "$what" "$mend" ;;
       *) fail 1 STORE_FAILED "$what" 'the event was not stored' ;;
     esac
   }
@@ -174,8 +242,18 @@ SQL
   # Without its folder nobody watches: whoever begins to makes both.
   wake() {
     [ -d "$folder" ] || return 0
+    ! is_told || return 0
     [ -e "$signal" ] || [ -h "$signal" ] || create_signal
     [ ! -h "$folder" ] && [ ! -h "$signal" ] && [ -f "$signal" ] && printf '%-47s\n' "$id" 1<>"$signal"
+  }
+
+  # Whoever committed later has woken all, and a lower number would hide what was given out.
+  is_told() {
+    hint=$(newest)
+    family=${hint% *} n=${hint#* } own=${id##*-}
+    [ "$n" -gt "$own" ] && [ "$n" -le $furthest ] || return 1
+    case $id in "$family"*) return 0 ;; esac
+    [ "$family" = - ] && [ $((n - own)) -le $furthest_bare ]
   }
 
   # With the rights of the store, so that whoever may read that may also read and write this.
@@ -200,9 +278,14 @@ SQL
   payload_sql=$(payload_literal) || exit
   find_paths
   check_store
-  id=$(insert | query "$store") || refuse "$id"
+  answer=$(insert | query "$store") || refuse "$answer"
+  id=${answer##*[!0-9a-z-]}
+  case $id in
+    ?*-[1-9]*) ;;
+    *) fail 1 STORE_FAILED "\"$store\" lacks the rows that it keeps about itself" "$mend" ;;
+  esac
   # The event is stored, and readers find it by themselves a moment later: no reason to fail.
-  wake 2>/dev/null ||
+  [ "${answer%%[!a-z]*}" = known ] || wake 2>/dev/null ||
     echo "SIGNAL_FAILED: \"$signal\" cannot be written; make it a regular file that this user may write." >&2
   printf '%s\n' "$id"
 )

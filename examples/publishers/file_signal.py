@@ -13,6 +13,8 @@ file-signal makes it. What happens here and why: docs/protocol.md.
 import argparse
 import json
 import os
+import random
+import re
 import sqlite3
 import stat
 import sys
@@ -21,6 +23,16 @@ from urllib.parse import quote
 
 APPLICATION_ID = 0x46536967
 RESERVED = ('open', 'error', 'ready', 'reset', 'end', 'hello')
+HINT = re.compile(br'[ \t]*(?:([0-9a-z]{4,32})-(0|[1-9][0-9]{0,15})|([0-9]{1,16}))(?![^\s\0])')
+# Numbers that are skipped where some may have been given out unseen.
+GAP = 1000000
+# A bare number that is further ahead is no row number, but a time stamp or the like.
+FURTHEST_BARE_HINT = 1000000000
+FURTHEST = 9007199254740991 - 1000 * GAP
+# Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
+FAMILY = 6
+MOST_STRANGERS = 8
+MEND = 'let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
 POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
 BAD_INPUT = ('KEY_INVALID', 'EVENT_INVALID', 'DEDUPE_INVALID', 'PAYLOAD_INVALID', 'PAYLOAD_TOO_LARGE')
 
@@ -56,7 +68,7 @@ def signal(key, payload=None, event=None, dedupe=None, root=None, wait=5.0):
     if dedupe is not None:
         check_name('DEDUPE_INVALID', 'dedupe key', dedupe)
     store, file = paths(root)
-    number, stored = insert(store, (key, event, text), dedupe, wait)
+    number, stored = insert(store, file, (key, event, text), dedupe, wait)
     if stored:
         try:
             wake(file, store, number)
@@ -99,7 +111,7 @@ def setting(name):
     return os.environ.get(name, '').rstrip('\r')
 
 
-def insert(store, row, dedupe, wait):
+def insert(store, file, row, dedupe, wait):
     """Returns the event's id, and whether it was stored just now."""
     for suffix in ('', '-wal', '-shm'):
         try:
@@ -118,7 +130,9 @@ def insert(store, row, dedupe, wait):
             db.execute('PRAGMA synchronous = NORMAL')
         db.execute('BEGIN IMMEDIATE')
         check_store(db, store)
-        result = insert_row(db, row, dedupe, boot)
+        skip_numbers(db, boot)
+        epoch = continued_epoch(db, store, file)
+        result = insert_row(db, epoch, row, dedupe)
         db.execute('COMMIT')
         return result
     except sqlite3.Error as error:
@@ -138,13 +152,49 @@ def check_store(db, store):
                               'copy the file anew from your version of file-signal')
 
 
-def insert_row(db, row, dedupe, boot):
-    # A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
+def skip_numbers(db, boot):
+    """A power cut may have rolled back rows that browsers have seen: their numbers must not come again."""
     known = db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
     if boot is not None and known is not None and known[0] != boot:
-        db.execute("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'")
+        db.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'events'", (GAP,))
         db.execute("UPDATE meta SET value = ? WHERE name = 'boot'", (boot,))
-    epoch = db.execute('SELECT epoch FROM standing').fetchone()[0]
+
+
+def continued_epoch(db, store, file):
+    """The epoch of the next row: a new one where a row was signalled that the store does not have (any more)."""
+    head = db.execute("SELECT seq, epoch FROM standing, sqlite_sequence WHERE name = 'events'").fetchone()
+    if head is None or not head[1]:
+        raise FileSignalError('STORE_FAILED', '"{}" lacks the rows that it keeps about itself'.format(store), MEND)
+    seq, epoch = head
+    own = epoch[:FAMILY]
+    # Signals follow commits, so while nobody else may write none can be ahead of a store that has lost nothing.
+    family, n = newest(file)
+    if not is_ahead(family, n, seq):
+        return epoch
+    strangers = db.execute("SELECT value FROM meta WHERE name = 'strangers'").fetchone()
+    strangers = strangers[0].split() if strangers is not None else []
+    # Another store's signal may mean that this one was put in its place. Believed once: two may share a file.
+    if family in strangers:
+        return epoch
+    if family not in ('', own):
+        db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('strangers', ?)",
+                   (' '.join((strangers + [family])[-MOST_STRANGERS:]),))
+    return renew(db, own, n)
+
+
+def renew(db, own, above):
+    """A new epoch, which begins above every number that may have been given out: numbers never go back."""
+    digits = '0123456789abcdefghijklmnopqrstuvwxyz'
+    epoch = own + ''.join(random.SystemRandom().choice(digits) for _ in range(FAMILY))
+    db.execute("UPDATE sqlite_sequence SET seq = ? + max(seq, ?, coalesce((SELECT max(id) FROM events), 0), "
+               "coalesce((SELECT max(n) FROM pruned), 0), (SELECT max(floor, marked) FROM standing)) "
+               "WHERE name = 'events'", (GAP, above))
+    db.execute("UPDATE standing SET epoch = ?, start = (SELECT seq FROM sqlite_sequence WHERE name = 'events')",
+               (epoch,))
+    return epoch
+
+
+def insert_row(db, epoch, row, dedupe):
     if dedupe is not None:
         first = db.execute('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', (row[0], dedupe)).fetchone()
         if first is not None:
@@ -177,7 +227,36 @@ def fault(error, store):
         return FileSignalError('STORE_FULL', what, 'free some space; nothing was stored, so signal again')
     if 'not a database' in text:
         return FileSignalError('STORE_FOREIGN', what, POINT_ELSEWHERE)
-    return FileSignalError('STORE_FAILED', what, 'the event was not stored')
+    return FileSignalError('STORE_FAILED', what, MEND if 'no such table' in text else 'the event was not stored')
+
+
+def newest(path):
+    """Family and number of the row that the signal file names: '' for a bare number, 0 where there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return '', 0
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return '', 0
+        # Until two reads agree: one that overlaps a write could show digits of both.
+        text, last = os.pread(file, 64, 0), None
+        for _ in range(5):
+            if text == last:
+                break
+            text, last = os.pread(file, 64, 0), text
+    except OSError:
+        return '', 0
+    finally:
+        os.close(file)
+    match = HINT.match(text) if text == last else None
+    if match is None:
+        return '', 0
+    return (match.group(1) or b'')[:FAMILY].decode('ascii'), int(match.group(2) or match.group(3))
+
+
+def is_ahead(family, n, head):
+    return head < n <= FURTHEST and (family != '' or n - head <= FURTHEST_BARE_HINT)
 
 
 def wake(path, store, number):
@@ -185,6 +264,10 @@ def wake(path, store, number):
     folder = os.path.dirname(path)
     if os.path.islink(folder):
         raise OSError(0, 'its folder is a link')
+    # Whoever committed later has woken all, and a lower number would hide what was given out.
+    family, n = newest(path)
+    if family in ('', number[:FAMILY]) and is_ahead(family, n, int(number.split('-')[1])):
+        return
     flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         try:

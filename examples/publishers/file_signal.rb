@@ -12,6 +12,7 @@
 # file-signal makes it. What happens here and why: docs/protocol.md.
 
 require 'json'
+require 'securerandom'
 require 'sqlite3'
 
 module FileSignal
@@ -19,6 +20,16 @@ module FileSignal
   RESERVED = %w[open error ready reset end hello].freeze
   BAD_INPUT = %w[KEY_INVALID EVENT_INVALID DEDUPE_INVALID PAYLOAD_INVALID PAYLOAD_TOO_LARGE].freeze
   CONTROL = /[\u0000-\u001f\u007f-\u009f]/.freeze
+  HINT = /\A[ \t]*(?:([0-9a-z]{4,32})-(0|[1-9][0-9]{0,15})|([0-9]{1,16}))(?![^\s\0])/n.freeze
+  # Numbers that are skipped where some may have been given out unseen.
+  GAP = 1_000_000
+  # A bare number that is further ahead is no row number, but a time stamp or the like.
+  FURTHEST_BARE_HINT = 1_000_000_000
+  FURTHEST = 9_007_199_254_740_991 - 1000 * GAP
+  # Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
+  FAMILY = 6
+  MOST_STRANGERS = 8
+  MEND = 'let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
   POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
 
   # `code` is a word such as STORE_BUSY, and begins the message.
@@ -42,7 +53,7 @@ module FileSignal
     row = [check_name('KEY_INVALID', 'key', key), check_event(event), encode(payload)]
     dedupe = check_name('DEDUPE_INVALID', 'dedupe key', dedupe) unless dedupe.nil?
     store, file = paths(root)
-    id, stored = insert(store, row, dedupe, wait)
+    id, stored = insert(store, file, row, dedupe, wait)
     begin
       wake(file, store, id) if stored
     rescue SystemCallError => e
@@ -115,7 +126,7 @@ module FileSignal
   end
 
   # Returns the event's id, and whether it was stored just now.
-  def insert(store, row, dedupe, wait)
+  def insert(store, file, row, dedupe, wait)
     check_files(store)
     db = SQLite3::Database.new(store, readwrite: true)
     db.busy_timeout((wait * 1000).round)
@@ -123,7 +134,9 @@ module FileSignal
     db.execute('PRAGMA synchronous = NORMAL') if boot && db.get_first_value('PRAGMA journal_mode') == 'wal'
     db.execute('BEGIN IMMEDIATE')
     check_store(db, store)
-    result = insert_row(db, row, dedupe, boot)
+    skip_numbers(db, boot)
+    epoch = continued_epoch(db, store, file)
+    result = insert_row(db, epoch, row, dedupe)
     db.execute('COMMIT')
     result
   rescue SQLite3::Exception => e
@@ -159,14 +172,50 @@ module FileSignal
                     'copy the file anew from your version of file-signal')
   end
 
-  def insert_row(db, row, dedupe, boot)
-    # A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
+  # A power cut may have rolled back rows that browsers have seen: their numbers must not come again.
+  def skip_numbers(db, boot)
     known = db.get_first_value("SELECT value FROM meta WHERE name = 'boot'")
-    if boot && known && known != boot
-      db.execute("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'")
-      db.execute("UPDATE meta SET value = ? WHERE name = 'boot'", [boot])
+    return unless boot && known && known != boot
+
+    db.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'events'", [GAP])
+    db.execute("UPDATE meta SET value = ? WHERE name = 'boot'", [boot])
+  end
+
+  # The epoch of the next row: a new one where a row was signalled that the store does not have (any more).
+  def continued_epoch(db, store, file)
+    seq, epoch = db.get_first_row("SELECT seq, epoch FROM standing, sqlite_sequence WHERE name = 'events'")
+    if epoch.to_s.empty?
+      raise Error.new('STORE_FAILED', "\"#{store}\" lacks the rows that it keeps about itself", MEND)
     end
-    epoch = db.get_first_value('SELECT epoch FROM standing')
+
+    own = epoch[0, FAMILY]
+    # Signals follow commits, so while nobody else may write none can be ahead of a store that has lost nothing.
+    family, n = newest(file)
+    return epoch unless ahead?(family, n, seq)
+
+    strangers = db.get_first_value("SELECT value FROM meta WHERE name = 'strangers'").to_s.split
+    # Another store's signal may mean that this one was put in its place. Believed once: two may share a file.
+    return epoch if strangers.include?(family)
+
+    unless ['', own].include?(family)
+      db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('strangers', ?)",
+                 [(strangers + [family]).last(MOST_STRANGERS).join(' ')])
+    end
+    renew(db, own, n)
+  end
+
+  # A new epoch, which begins above every number that may have been given out: numbers never go back.
+  def renew(db, own, above)
+    epoch = own + Array.new(FAMILY) { SecureRandom.random_number(36).to_s(36) }.join
+    db.execute('UPDATE sqlite_sequence SET seq = ? + max(seq, ?, coalesce((SELECT max(id) FROM events), 0), ' \
+               'coalesce((SELECT max(n) FROM pruned), 0), (SELECT max(floor, marked) FROM standing)) ' \
+               "WHERE name = 'events'", [GAP, above])
+    db.execute('UPDATE standing SET epoch = ?, ' \
+               "start = (SELECT seq FROM sqlite_sequence WHERE name = 'events')", [epoch])
+    epoch
+  end
+
+  def insert_row(db, epoch, row, dedupe)
     first = dedupe && db.get_first_value('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', [row[0], dedupe])
     return ["#{epoch}-#{first}", false] if first
 
@@ -196,8 +245,27 @@ module FileSignal
     when SQLite3::NotADatabaseException
       Error.new('STORE_FOREIGN', what, POINT_ELSEWHERE)
     else
-      Error.new('STORE_FAILED', what, 'the event was not stored')
+      remedy = error.message.include?('no such table') ? MEND : 'the event was not stored'
+      Error.new('STORE_FAILED', what, remedy)
     end
+  end
+
+  # Family and number of the row that the signal file names: '' for a bare number, 0 where there is none.
+  def newest(path)
+    text = File.open(path, File::RDONLY | File::NOFOLLOW | File::NONBLOCK) do |file|
+      return ['', 0] unless file.stat.file?
+
+      # Until two reads agree: one that overlaps a write could show digits of both.
+      Array.new(6) { file.pread(64, 0) }.each_cons(2).find { |one, other| one == other }&.first
+    end
+    match = HINT.match(text.to_s)
+    match ? [match[1].to_s[0, FAMILY].encode('UTF-8'), (match[2] || match[3]).to_i] : ['', 0]
+  rescue SystemCallError, EOFError
+    ['', 0]
+  end
+
+  def ahead?(family, n, head)
+    head < n && n <= FURTHEST && (family != '' || n - head <= FURTHEST_BARE_HINT)
   end
 
   # Writes the id in place, so that whoever watches the file wakes; the file must be a regular one and no link.
@@ -205,6 +273,10 @@ module FileSignal
     raise Errno::ELOOP, 'its folder is a link' if File.symlink?(File.dirname(path))
     # Without its folder nobody watches: whoever begins to makes both.
     return unless File.directory?(File.dirname(path))
+
+    # Whoever committed later has woken all, and a lower number would hide what was given out.
+    family, n = newest(path)
+    return if ['', id[0, FAMILY]].include?(family) && ahead?(family, n, id.split('-')[1].to_i)
 
     create(path, store) unless File.exist?(path) || File.symlink?(path)
     File.open(path, File::WRONLY | File::NOFOLLOW | File::NONBLOCK) do |file|
