@@ -1,10 +1,12 @@
 import { renameSync, rmSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
+import { attempt as attemptTo } from '../../attempt.js'
 import { codeOf, FileSignalError, quotePath } from '../../errors.js'
 import { lookAt, makeFile } from '../../folders.js'
 import type { Appended, PayloadSite } from '../engine.js'
 import { abandon } from './abandon.js'
+import { atExit } from './at-exit.js'
 import { connect, gone } from './connect.js'
 import { type Connection, Damaged, Incomplete, Leftovers } from './connection.js'
 import { isBusy, isDamage, isMissing, isStuck, isTorn, isUnshared, toFault, weaknessOf } from './fault.js'
@@ -92,6 +94,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   /** What is known of the store stays known when it is opened anew. */
   let known: Known | null = null
   let closed = false
+  let stayAtExit = () => {}
   /** Until then another epoch is the outcome of what was reported already. */
   let quietUntil = 0
   /** Once an application's database, always one: its files are never repaired. */
@@ -107,6 +110,8 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     if (opened) return opened
     if (split) throw new Split(path)
     if (orphan && isStale(orphan)) throw new Leftovers(path)
+    stayAtExit()
+    stayAtExit = atExit(letGo)
     return openAnew()
   }
 
@@ -299,6 +304,20 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     site.report(new FileSignalError('STORE_RESTORED', what))
   }
 
+  /** Closes everything. What only a lost -wal has is put back first; nobody is left to wait for a lock. */
+  function letGo(): void {
+    if (opened && isLeft(opened)) leave(opened, 'split')
+    attemptTo(() => {
+      if (!split || isGuest) return
+      giveUpSplit()
+      if (rescued.length > 0) openAnew()
+    })
+    opened?.connection.close()
+    split?.connection.close()
+    orphan?.close()
+    opened = split = orphan = null
+  }
+
   async function run<T>(fn: (opened: Opened) => T, patience = PATIENCE, repairs = true): Promise<T> {
     const deadline = performance.now() + patience
     for (let round = 0; ; round += 1) {
@@ -319,11 +338,8 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     run,
     close: () => {
       closed = true
-      if (opened && isLeft(opened)) abandon(opened.connection)
-      else opened?.connection.close()
-      if (split) abandon(split.connection)
-      orphan?.close()
-      opened = split = orphan = null
+      stayAtExit()
+      letGo()
     },
   }
 }
