@@ -90,7 +90,7 @@ export function createMemory(lease: number): PayloadFactory {
     }
 
     function claim({ keys, holder, count }: ClaimRequest): Claimed {
-      const now = Date.now()
+      const now = performance.now()
       const all = rows.filter((row) => row.kind === 'event' && keys.includes(row.key))
       const free = all.filter((row) => (claims.get(row.n)?.until ?? 0) <= now).slice(0, count)
       for (const row of free) claims.set(row.n, { holder, until: now + lease })
