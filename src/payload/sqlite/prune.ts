@@ -2,10 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileSignalError } from '../../errors.js'
 import type { Retention } from '../../options.js'
 import type { PayloadSite, PruneResult } from '../engine.js'
+import { type Ages, createAges, type Stamped } from './ages.js'
+import { createClockWatch } from './clock-watch.js'
 import { toFault } from './fault.js'
 import { createWeigher } from './guest-bytes.js'
-import { type Held, withLock } from './lock.js'
+import { createHeldLong } from './held-long.js'
+import { type Held, lockFolder, withLock } from './lock.js'
 import type { Opened, Opener } from './opener.js'
+import { createByAge } from './prune-age.js'
 
 /** Deletes what retention no longer keeps, from whichever process is alive. */
 export interface Pruner {
@@ -27,7 +31,16 @@ const MARKS_OUTLIVE_RETENTION = 7
 const MOST_MARKS = 100_000
 const BYTES_PER_MARK = 600
 
-export function createPruner(opener: Opener): Pruner {
+export function createPruner(
+  opener: Opener,
+  site: Pick<PayloadSite, 'report' | 'recovered'>,
+  timing: { interval?: number; longest?: number } = {},
+): Pruner {
+  const { interval = INTERVAL } = timing
+  const clock = createClockWatch(site)
+  const lock = createHeldLong(lockFolder(opener.path), site, timing.longest)
+  /** The newest row at the last pass, where it was from the future. */
+  let ahead: Stamped | null = null
   let running: Promise<PruneResult> | null = null
   let lookAgainAt = 0
   let stopping = false
@@ -38,15 +51,18 @@ export function createPruner(opener: Opener): Pruner {
   function consider({ report, recovered }: Pick<PayloadSite, 'report' | 'recovered'>): void {
     const now = performance.now()
     if (now < lookAgainAt || running) return
-    lookAgainAt = now + INTERVAL
+    lookAgainAt = now + interval
+    clock.look(ahead)
     start(undefined, true).then(
       () => {
         if (fault) recovered?.(fault.code)
         fault = null
+        clock.look(ahead)
       },
       (error) => {
+        const last = fault
         fault = error instanceof FileSignalError ? error : null
-        report(error)
+        if (fault === null || fault.code !== last?.code) report(error)
       },
     )
   }
@@ -66,9 +82,19 @@ export function createPruner(opener: Opener): Pruner {
   async function pruneOnce(onProgress: OnProgress | undefined, ifDue: boolean): Promise<PruneResult> {
     // Not in the same turn: a caller of signal() should not pay for it.
     await nextTurn()
-    if (ifDue && !(await opener.run(isDue))) return { deleted: 0, ran: false }
+    if (ifDue && !(await opener.run((opened) => isDue(opened, interval)))) {
+      lock.free()
+      return { deleted: 0, ran: false }
+    }
     try {
-      const result = await withLock(opener.path, false, (held) => pass(held, onProgress))
+      const result = await withLock(
+        opener.path,
+        false,
+        (held) => pass(held, onProgress),
+        () => stopping,
+      )
+      if (result === null) lock.held()
+      else lock.free()
       return result ?? { deleted: 0, ran: false }
     } catch (error) {
       throw toFault(error, opener.path)
@@ -79,6 +105,10 @@ export function createPruner(opener: Opener): Pruner {
     await opener.run(({ connection }) => connection.setMeta('pruned_at', String(Date.now())))
     const retention = await opener.run(({ connection }) => connection.retention())
     const byWeight = createWeigher()
+    const byAge = createByAge((row) => {
+      ahead = row
+    })
+    const foldMarks = createFolding()
     const isGuest = await opener.run(({ connection }) => connection.isGuest)
     let deleted = 0
     for (const step of [byAge, byCount, foldMarks, isGuest ? byWeight : byBytes]) {
@@ -114,22 +144,11 @@ export interface Step {
   readonly more: boolean
 }
 
-function isDue({ connection }: Opened): boolean {
+/** A time ahead of now is that of a clock that was wrong, then or now. */
+function isDue({ connection }: Opened, interval: number): boolean {
   const last = Number(connection.getMeta('pruned_at') ?? 0)
   const age = Date.now() - last
-  return age >= INTERVAL || age < 0
-}
-
-/** The oldest rows come first, so a batch without an old row ends the search. */
-function byAge({ connection }: Opened, retention: Retention, batch: number): Step {
-  const { events } = connection.tables
-  if (retention.maxAge === Number.POSITIVE_INFINITY) return { deleted: 0, more: false }
-  const { changes } = connection
-    .prepare(
-      `DELETE FROM ${events} WHERE id IN (SELECT id FROM ${events} ORDER BY id LIMIT ?) AND created_at < ?`,
-    )
-    .run(batch, Date.now() - retention.maxAge)
-  return { deleted: Number(changes), more: Number(changes) > 0 }
+  return age >= interval || age < 0
 }
 
 /** Only keys that got rows since the last look can have too many: `counted` is how far that look went. */
@@ -176,22 +195,29 @@ function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: number)
 }
 
 /**
- * Marks older than seven retentions become one floor for all keys, and so do the oldest of too many: keys
- * that are used once leave a mark each, and marks take room from the events.
+ * The step of one pass that makes one floor for all keys of marks older than seven retentions, and of the oldest of too
+ * many: keys that are used once leave a mark each, and marks take room from the events.
  */
-function foldMarks({ connection }: Opened, { maxAge, maxBytes }: Retention, batch: number): Step {
-  const { pruned, standing } = connection.tables
-  const oldest = Date.now() - MARKS_OUTLIVE_RETENTION * maxAge
-  const { count } = connection.prepare(`SELECT count(*) AS count FROM ${pruned}`).get() as { count: number }
-  const surplus = count - Math.min(MOST_MARKS, Math.floor(maxBytes / BYTES_PER_MARK))
-  const marks = connection.prepare(`SELECT n, at FROM ${pruned} ORDER BY n LIMIT ?`).all(batch) as {
-    n: number
-    at: number
-  }[]
-  const young = marks.findIndex((mark, i) => i >= surplus && mark.at >= oldest)
-  const floor = (young === -1 ? marks.at(-1) : marks[young - 1])?.n
-  if (floor === undefined) return { deleted: 0, more: false }
-  connection.prepare(`UPDATE ${standing} SET floor = max(floor, ?)`).run(floor)
-  connection.prepare(`DELETE FROM ${pruned} WHERE n <= ?`).run(floor)
-  return { deleted: 0, more: young === -1 && marks.length === batch }
+function createFolding() {
+  let ages: Ages | null = null
+  let from = 0
+
+  return ({ connection }: Opened, { maxAge, maxBytes }: Retention, batch: number): Step => {
+    const { pruned, standing } = connection.tables
+    const now = Date.now()
+    ages ??= createAges(now, now - MARKS_OUTLIVE_RETENTION * maxAge)
+    const { count } = connection.prepare(`SELECT count(*) AS count FROM ${pruned}`).get() as { count: number }
+    const surplus = count - Math.min(MOST_MARKS, Math.floor(maxBytes / BYTES_PER_MARK))
+    const marks = connection
+      .prepare(`SELECT n, at FROM ${pruned} WHERE n > ? ORDER BY n LIMIT ?`)
+      .all(surplus > 0 ? 0 : from, batch) as Stamped[]
+    if (!ages.isOver) ages.look(marks)
+    from = Math.max(from, marks.at(-1)?.n ?? 0)
+    const floor = Math.max(ages.old, surplus > 0 ? (marks[Math.min(surplus, marks.length) - 1]?.n ?? 0) : 0)
+    if (floor > 0) {
+      connection.prepare(`UPDATE ${standing} SET floor = max(floor, ?)`).run(floor)
+      connection.prepare(`DELETE FROM ${pruned} WHERE n <= ?`).run(floor)
+    }
+    return { deleted: 0, more: marks.length === batch && (surplus > batch || !ages.isOver) }
+  }
 }

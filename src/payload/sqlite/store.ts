@@ -46,7 +46,7 @@ export function sqlite(options: SqliteOptions = {}, timing: { lease?: number } =
         const opener = createOpener(path ?? site.database(), site, host)
         const { onCommit, newestSignal } = site
         const queue = createQueue({ opener, onCommit, newestSignal, transact: transact(host, site) })
-        parts = { opener, queue, pruner: createPruner(opener) }
+        parts = { opener, queue, pruner: createPruner(opener, site) }
       }
       return parts
     }
