@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { FileSignalOptions, PayloadEngine } from 'file-signal'
 import { sqlite } from '../dist/payload/sqlite/store.js'
@@ -79,6 +80,19 @@ describe('a clock that is set', () => {
     await until(() => client.ended, 'the end', 3000)
     expect(reasons(client)).to.deep.equal(['lost'])
     expect((await writer({ count: 1 }, clock.env).ended).stdout).to.match(/written\n$/)
+  })
+
+  it('that all stood still by, as in a container that is paused, ends no writer', async () => {
+    const reader = await web({})
+    const client = await read(reader)
+    const child = writer({ count: 100, gap: 20 }, {})
+    await until(() => child.lines.length > 2, 'some words')
+    for (const { process } of [reader.child, child]) process.kill('SIGSTOP')
+    await sleep(1300)
+    for (const { process } of [reader.child, child]) process.kill('SIGCONT')
+    expect((await child.ended).stdout).to.match(/written\n$/)
+    await until(() => client.ended, 'the end')
+    expect(reasons(client)).to.deep.equal([])
   })
 
   it('between two claims of a mailbox makes no job arrive twice, and keeps none of a dead process', async () => {
