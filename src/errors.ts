@@ -109,6 +109,15 @@ export const ERRORS = {
     when: 'the payload engine failed in another way; the cause is attached',
     remedy: 'read the cause; the event was not stored',
   },
+  STORE_LOCKED: {
+    when: 'the lock folder beside the store, STORE.lock, has been held for an hour while pruning was due, or was left behind and this user may not remove it',
+    remedy: 'end the program that holds it; if none does, remove the folder as its owner',
+  },
+  CLOCK_WRONG: {
+    when: 'the machine’s clock is not set, or an event is stored with a time in the future (reported, not thrown)',
+    remedy:
+      'let the machine set its clock (NTP), and let writers store milliseconds; events are kept and delivered all the same, their age is judged by their neighbours',
+  },
   TRANSACTION_OPEN: {
     when: 'something is published, or transaction() called, while the application has a transaction open on the database that it handed over',
     remedy:

@@ -46,7 +46,8 @@ export function createHealth(report: Report): HealthRecord {
       report(error)
     },
     recovered: (code) => void troubles.delete(code),
-    store: () => newest((code) => code.startsWith('STORE_') || code === 'ROOT_GONE'),
+    store: () =>
+      newest((code) => code.startsWith('STORE_') || code === 'ROOT_GONE' || code === 'CLOCK_WRONG'),
     signal: () => newest((code) => code === 'SIGNAL_FAILED' || code === 'WATCH_FAILED'),
     reports: () => counts,
   }

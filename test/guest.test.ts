@@ -102,7 +102,7 @@ describe("a store in an application's database", () => {
   }
 
   it('stands beside tables that are called as ours are elsewhere', async () => {
-    const names = ['events', 'meta', 'standing', 'dedupes', 'pruned', 'claims', 'writers']
+    const names = ['events', 'meta', 'standing', 'dedupes', 'pruned', 'mailbox_claims', 'writer_leases']
     for (const name of names) shop.db.exec(`CREATE TABLE ${name} (a); INSERT INTO ${name} VALUES (1)`)
     const events = shop.events({ retention: { maxPerKey: 1 } })
     await events.signalMany([{ key: 'a', dedupe: 'x' }, { key: 'a' }, { key: 'a' }])

@@ -8,6 +8,7 @@ import {
   type PayloadFactory,
   type Receipt,
 } from 'file-signal'
+import { machineClock } from '../dist/payload/sqlite/machine-clock.js'
 import { failure } from './support/failure.js'
 import { freshFolder } from './support/folder.js'
 import type { RawDatabase } from './support/raw-database.js'
@@ -401,7 +402,8 @@ describe("publishing in the application's own transaction", () => {
     it('lets a writer wait, and the end of one that has died, as for the lock of another process', async () => {
       const writer = events.writer('answer', { lease: '1s' }).getWriter()
       await writer.write('a')
-      other.exec("INSERT INTO file_signal_writers (key, holder, until) VALUES ('gone', 'nobody', 1)")
+      const { name } = machineClock()
+      other.exec(`INSERT INTO file_signal_writer_leases VALUES ('gone', 'nobody', 1000, '${name}', 1)`)
       shop.db.exec('BEGIN')
       shop.order(1)
       const waiting = [writer.write('b'), events.prune()]

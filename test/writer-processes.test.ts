@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { EventSource } from 'eventsource'
 import { createFileSignal, type FileSignalOptions } from 'file-signal'
+import { machineClock } from '../dist/payload/sqlite/machine-clock.js'
 import { type Child, start } from './support/child.js'
 import { freshFolder } from './support/folder.js'
 import { openRawDatabase } from './support/raw-database.js'
@@ -211,7 +212,8 @@ describe('a writer in a process of its own', () => {
     for (const key of ['a', 'b', 'c']) {
       const { id } = await events.signal(key, 1)
       const raw = openRawDatabase(join(root, 'data', 'sse_payloads.sqlite'))
-      raw.prepare("INSERT INTO writers VALUES (?, 'dead', 1)").run(key)
+      const { name, now } = machineClock()
+      raw.prepare("INSERT INTO writer_leases VALUES (?, 'dead', 1000, ?, ?)").run(key, name, now() - 1)
       raw.close()
       if (key === 'c') await events.prune()
       const reader = events.subscribe(key, key === 'a' ? {} : { after: id })
@@ -229,7 +231,7 @@ describe('a writer in a process of its own', () => {
     const out = events.writer('a', { lease: '1s' }).getWriter()
     await out.write(1)
     const raw = openRawDatabase(join(root, 'data', 'sse_payloads.sqlite'))
-    const renewedTo = () => (raw.prepare('SELECT until FROM writers').get() as { until: number }).until
+    const renewedTo = () => (raw.prepare('SELECT until FROM writer_leases').get() as { until: number }).until
     raw.exec('BEGIN IMMEDIATE')
     const first = renewedTo()
     const lockedAt = performance.now()

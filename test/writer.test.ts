@@ -11,6 +11,7 @@ import {
   type FileSignalOptions,
   memory,
 } from 'file-signal'
+import { machineClock } from '../dist/payload/sqlite/machine-clock.js'
 import { freshFolder } from './support/folder.js'
 import { openRawDatabase } from './support/raw-database.js'
 import { until } from './support/wait.js'
@@ -375,10 +376,11 @@ describe('writers', () => {
     const out = events.writer('a', { lease: '1s' }).getWriter()
     await out.write(1)
     const raw = openRawDatabase((await events.stats()).store.place)
-    const renewedTo = () => (raw.prepare('SELECT until FROM writers').get() as { until: number }).until
+    const renewedTo = () => (raw.prepare('SELECT until FROM writer_leases').get() as { until: number }).until
     const first = renewedTo()
-    await until(() => Date.now() > first, 'the end of the first lease')
-    expect(renewedTo()).to.be.above(Date.now())
+    const { now } = machineClock()
+    await until(() => now() > first, 'the end of the first lease')
+    expect(renewedTo()).to.be.above(now())
     raw.close()
     await out.close()
     await events.close()
@@ -391,7 +393,9 @@ describe('writers', () => {
     const { place } = (await events.stats()).store
     await events.close()
     const raw = openRawDatabase(join(place))
-    raw.exec('DROP TABLE writers; DROP TABLE claims')
+    raw.exec('DROP TABLE writer_leases; DROP TABLE mailbox_claims; DROP TABLE lease_sightings')
+    // As versions before 0.1.0 had it.
+    raw.exec('CREATE TABLE writers (key TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL)')
     raw.close()
     events = createFileSignal({ root })
     await events.writer('a').from([2])

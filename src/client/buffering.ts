@@ -49,7 +49,7 @@ export function watchStream(way: Way, onJudged: (isHeld: boolean) => void, onCle
       if (!pieces++) expect(NO_HELLO)
     },
     onHello: () => {
-      const now = Date.now()
+      const now = performance.now()
       if (hellos++) judge(now - helloAt)
       expect(MISSED)
       helloAt = now
@@ -120,8 +120,8 @@ async function probe(way: Way, control: AbortController): Promise<number> {
   await ask(way, 'probe', '', control.signal, {
     onBlock: ({ event }) => {
       if (event !== 'hello') return
-      gap = Date.now() - at
-      at = Date.now()
+      gap = performance.now() - at
+      at = performance.now()
     },
   })
   clearTimeout(timer)

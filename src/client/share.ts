@@ -105,10 +105,10 @@ export function openSharedLine(site: LineSite): Line {
     const { here, state, hidden } = words
     if (JSON.stringify(state) !== JSON.stringify(lines)) {
       lines = state
-      due = Date.now() + Number(state.retryIn)
+      due = performance.now() + Number(state.retryIn)
       tell()
     }
-    const isLate = hidden && !about().hidden && Date.now() > due
+    const isLate = hidden && !about().hidden && performance.now() > due
     if (state.state === 'waiting' && (isFresh || isLate)) group?.queue(true)
     isFresh = false
     if (here !== settled && !isPast(here, cursor)) {

@@ -12,7 +12,7 @@ export function createMemoryLeases(): MemoryLeases {
   function renew(key: string, holder: string, lasts: number): boolean {
     const lease = leases.get(key)
     if (lease?.holder !== holder) return false
-    lease.until = Date.now() + lasts
+    lease.until = performance.now() + lasts
     return true
   }
 
@@ -20,7 +20,8 @@ export function createMemoryLeases(): MemoryLeases {
     if (lease && kind === 'event') return renew(key, lease.holder, lease.lasts)
     if (kind === 'event') return true
     const held = leases.get(key)
-    if (lease && (held?.holder !== lease.holder || (lease.ifOver && held.until > Date.now()))) return false
+    if (lease && (held?.holder !== lease.holder || (lease.ifOver && held.until > performance.now())))
+      return false
     leases.delete(key)
     return true
   }
@@ -29,12 +30,12 @@ export function createMemoryLeases(): MemoryLeases {
     admit,
     take: async (key, holder, lasts) => {
       if (leases.has(key)) return false
-      leases.set(key, { holder, until: Date.now() + lasts })
+      leases.set(key, { holder, until: performance.now() + lasts })
       return true
     },
     renew: async (key, holder, lasts) => renew(key, holder, lasts),
     overdue: async () => {
-      const now = Date.now()
+      const now = performance.now()
       return [...leases].flatMap(([key, { holder, until }]) => (until <= now ? [{ key, holder }] : []))
     },
   }

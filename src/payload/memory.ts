@@ -40,6 +40,8 @@ export function createMemory(lease: number): PayloadFactory {
     const pruned = new Map<string, { n: number; kind: Row['kind'] }>()
     const claims = new Map<number, { holder: string; until: number }>()
     let rows: Row[] = []
+    /** When each of the rows was stored, as of performance.now(): its age, whatever the clock says. */
+    let times: number[] = []
     let bytes = 0
     let seq = 0
     let pruneAt = 1000
@@ -56,6 +58,7 @@ export function createMemory(lease: number): PayloadFactory {
       seq += 1
       const { key, event, payload, kind } = row
       rows.push({ n: seq, key, event, payload, kind, createdAt: Date.now() })
+      times.push(performance.now())
       bytes += size(payload)
       if (name !== null) dedupes.set(name, seq)
       return { n: seq, stored: true }
@@ -73,7 +76,7 @@ export function createMemory(lease: number): PayloadFactory {
     }
 
     function prune(): PruneResult {
-      return { deleted: remove(beyond(rows, retention, bytes)), ran: true }
+      return { deleted: remove(beyond(rows, times, retention, bytes)), ran: true }
     }
 
     function remove(doomed: ReadonlySet<number>): number {
@@ -83,6 +86,7 @@ export function createMemory(lease: number): PayloadFactory {
           bytes -= size(row.payload)
         }
       }
+      times = times.filter((_, i) => !doomed.has((rows[i] as Row).n))
       rows = rows.filter((row) => !doomed.has(row.n))
       for (const [name, n] of dedupes) if (doomed.has(n)) dedupes.delete(name)
       for (const n of doomed) claims.delete(n)
@@ -90,7 +94,7 @@ export function createMemory(lease: number): PayloadFactory {
     }
 
     function claim({ keys, holder, count }: ClaimRequest): Claimed {
-      const now = Date.now()
+      const now = performance.now()
       const all = rows.filter((row) => row.kind === 'event' && keys.includes(row.key))
       const free = all.filter((row) => (claims.get(row.n)?.until ?? 0) <= now).slice(0, count)
       for (const row of free) claims.set(row.n, { holder, until: now + lease })
@@ -189,14 +193,20 @@ export function createMemory(lease: number): PayloadFactory {
 }
 
 /** The row numbers that retention no longer keeps. */
-function beyond(rows: readonly Row[], retention: typeof DEFAULT_RETENTION, bytes: number): Set<number> {
+function beyond(
+  rows: readonly Row[],
+  times: readonly number[],
+  retention: typeof DEFAULT_RETENTION,
+  bytes: number,
+): Set<number> {
   const doomed = new Set<number>()
-  const oldest = Date.now() - retention.maxAge
+  const oldest = performance.now() - retention.maxAge
   const perKey = new Map<string, number>()
-  for (const row of rows.toReversed()) {
-    const count = (perKey.get(row.key) ?? 0) + 1
-    perKey.set(row.key, count)
-    if (count > retention.maxPerKey || row.createdAt < oldest) doomed.add(row.n)
+  for (let i = rows.length - 1; i >= 0; i -= 1) {
+    const { n, key } = rows[i] as Row
+    const count = (perKey.get(key) ?? 0) + 1
+    perKey.set(key, count)
+    if (count > retention.maxPerKey || (times[i] as number) < oldest) doomed.add(n)
   }
   let left = bytes
   for (const row of rows) {

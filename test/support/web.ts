@@ -1,5 +1,5 @@
 import type { FileSignalOptions, FileSignalStats, StreamOptions } from 'file-signal'
-import { type Child, start } from './child.js'
+import { type Child, type ChildOptions, start } from './child.js'
 import { until } from './wait.js'
 
 export interface Web {
@@ -19,8 +19,8 @@ export interface WebSetup {
 }
 
 /** Starts a web process, and resolves once it listens. */
-export function startWeb(setup: WebSetup): Promise<Web> {
-  return watchWeb(start('web', [JSON.stringify(setup)]))
+export function startWeb(setup: WebSetup, env: ChildOptions['env'] = {}): Promise<Web> {
+  return watchWeb(start('web', [JSON.stringify(setup)], { env }))
 }
 
 /** A web process that is ready, and takes no port before it is told to. */

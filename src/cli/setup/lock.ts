@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { lock } from 'proper-lockfile'
 import { FileSignalError } from '../../index.js'
+import { clearLockAhead } from '../../lock-ahead.js'
 import { refusal } from './refusal.js'
 
 /** A lock whose holder was killed counts as left after so long, in ms; the least that the library takes. */
@@ -19,6 +20,7 @@ export async function withLock<T>(root: string, work: () => Promise<T>): Promise
   const path = lockPath(root)
   let release: () => Promise<void>
   try {
+    await clearLockAhead(path, STALE)
     release = await lock(root, {
       lockfilePath: path,
       realpath: false,

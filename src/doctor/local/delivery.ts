@@ -4,6 +4,7 @@ import type { Subscriber } from '../../stream/subscribe.js'
 import { runModule } from '../child.js'
 import { ownFile } from '../own-file.js'
 import { type Finding, fail, pass, showTime, skip, warn, wordsOf } from '../result.js'
+import { machineNow } from './machine-now.js'
 import { type Making, openAt } from './open-at.js'
 import type { StorePlaces } from './places.js'
 import type { Publication } from './publish-child.js'
@@ -36,9 +37,9 @@ export async function checkDelivery(places: StorePlaces, making: Making): Promis
     // A store that is busy at this moment would tell its head later, and the first event would be before it.
     const { epoch, head } = (await events.stats()).store
     const arrivals = watchArrivals(events.subscribe(DOCTOR_KEY, { after: `${epoch}-${head}` }))
-    const began = performance.timeOrigin + performance.now()
+    const began = machineNow()
     await events.signal(DOCTOR_KEY, { nonce: `${nonce}-here` }, { event: 'doctor' })
-    const committed = performance.timeOrigin + performance.now() - began
+    const committed = machineNow() - began
     const at = await arrivals.of(`${nonce}-here`, TIME)
     const otherProcess = await ofChild(places, making, `${nonce}-there`, arrivals, () => events.stats())
     // Last, for what the watcher has to report comes when it will.
@@ -110,7 +111,7 @@ async function ofChild(
 }
 
 interface Arrivals {
-  /** When the event of that nonce arrived, in milliseconds since 1970; null where it does not within `ms`. */
+  /** When the event of that nonce arrived, as of machineNow(); null where it does not within `ms`. */
   of(nonce: string, ms: number): Promise<number | null>
 }
 
@@ -121,7 +122,7 @@ function watchArrivals(subscriber: Subscriber): Arrivals {
   async function listen(): Promise<void> {
     for await (const { payload } of subscriber) {
       if (typeof payload !== 'object' || payload === null || !('nonce' in payload)) continue
-      found.set(String(payload.nonce), performance.timeOrigin + performance.now())
+      found.set(String(payload.nonce), machineNow())
       for (const look of waiting) look()
     }
   }

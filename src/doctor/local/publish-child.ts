@@ -1,3 +1,4 @@
+import { machineNow } from './machine-now.js'
 import { type Making, openAt } from './open-at.js'
 import type { StorePlaces } from './places.js'
 
@@ -10,7 +11,7 @@ export interface Publication extends StorePlaces, Making {
 const publication = JSON.parse(process.argv[2] ?? '') as Publication
 const events = openAt(publication, publication)
 await events.stats()
-const at = performance.timeOrigin + performance.now()
+const at = machineNow()
 await events.signal(publication.key, { nonce: publication.nonce }, { event: 'doctor' })
 process.stdout.write(String(at))
 await events.close()

@@ -3,6 +3,7 @@ import type { NewRow } from '../engine.js'
 import type { Database } from './driver.js'
 import { prepareLeases } from './leases.js'
 import type { Tables } from './schema/tables.js'
+import { stamp } from './stamp.js'
 
 /** A row's number, and whether it was stored just now, and when; 0 where its lease is not held any more. */
 export interface Inserted {
@@ -31,7 +32,7 @@ export function prepareInsert(db: Pick<Database, 'prepare'>, tables: Tables): (r
 
   function insertRow(row: NewRow): Inserted {
     const kind = row.kind === 'end' ? 1 : 0
-    const createdAt = Date.now()
+    const createdAt = stamp()
     const { lastInsertRowid } = insert.run(row.key, row.event, row.payload, kind, createdAt)
     return { n: Number(lastInsertRowid), stored: true, createdAt }
   }
@@ -64,7 +65,7 @@ export function prepareInsertAfter(
       WHERE epoch = ? AND (SELECT seq FROM sqlite_sequence WHERE name = '${events}') >= ?`,
   )
   return ({ key, event, payload }, { epoch, n }) => {
-    const createdAt = Date.now()
+    const createdAt = stamp()
     const { changes, lastInsertRowid } = insert.run(key, event, payload, createdAt, epoch, n)
     return Number(changes) === 0 ? null : { n: Number(lastInsertRowid), stored: true, createdAt }
   }

@@ -1,4 +1,5 @@
 import type { Lease, Leases, NewRow } from '../engine.js'
+import { prepareDeadlines } from './deadlines.js'
 import type { Database } from './driver.js'
 import type { Opener } from './opener.js'
 import type { Tables } from './schema/tables.js'
@@ -18,29 +19,36 @@ export interface LeaseRows {
 /** The rest is found by the next look. */
 const MOST_OVERDUE = 100
 
-export function prepareLeases(db: Pick<Database, 'prepare'>, { writers }: Tables): LeaseRows {
-  const insert = db.prepare(`INSERT OR IGNORE INTO ${writers} (key, holder, until) VALUES (?, ?, ?)`)
-  const update = db.prepare(`UPDATE ${writers} SET until = ? WHERE key = ? AND holder = ?`)
-  const remove = db.prepare(`DELETE FROM ${writers} WHERE key = ?`)
-  const removeHeld = db.prepare(`DELETE FROM ${writers} WHERE key = ? AND holder = ? AND until <= ?`)
-  const selectOver = db.prepare(
-    `SELECT key, holder FROM ${writers} WHERE until <= ? ORDER BY until LIMIT ${MOST_OVERDUE}`,
+export function prepareLeases(db: Pick<Database, 'prepare'>, tables: Tables): LeaseRows {
+  const { writers } = tables
+  const deadlines = prepareDeadlines(db, tables, 'writers')
+  const insert = db.prepare(
+    `INSERT OR IGNORE INTO ${writers} (key, holder, lasts, clock, until) VALUES (?, ?, ?, ?, ?)`,
   )
+  const update = db.prepare(
+    `UPDATE ${writers} SET lasts = ?, clock = ?, until = ? WHERE key = ? AND holder = ?`,
+  )
+  const remove = db.prepare(`DELETE FROM ${writers} WHERE key = ?`)
+  const removeHeld = db.prepare(`DELETE FROM ${writers} WHERE key = ? AND holder = ?`)
   const hasChanged = ({ changes }: { changes: number | bigint }): boolean => Number(changes) > 0
   const renew = (key: string, holder: string, lasts: number): boolean =>
-    hasChanged(update.run(Date.now() + lasts, key, holder))
+    hasChanged(update.run(...deadlines.from(lasts), key, holder))
 
   return {
-    take: (key, holder, lasts) => hasChanged(insert.run(key, holder, Date.now() + lasts)),
+    take: (key, holder, lasts) => hasChanged(insert.run(key, holder, ...deadlines.from(lasts))),
     renew,
-    overdue: () => selectOver.all(Date.now()) as Lease[],
+    overdue: () => {
+      try {
+        deadlines.note()
+      } catch {
+        // Somebody else is writing, or this process may not: the next look notes it.
+      }
+      return deadlines.over(MOST_OVERDUE).map(({ id, holder }) => ({ key: String(id), holder }))
+    },
     admit: ({ key, kind, lease }) => {
       if (lease && kind === 'event') return renew(key, lease.holder, lease.lasts)
-      if (lease) {
-        return hasChanged(
-          removeHeld.run(key, lease.holder, lease.ifOver ? Date.now() : Number.MAX_SAFE_INTEGER),
-        )
-      }
+      if (lease?.ifOver && !deadlines.isOver(key, lease.holder)) return false
+      if (lease) return hasChanged(removeHeld.run(key, lease.holder))
       if (kind === 'end') remove.run(key)
       return true
     },

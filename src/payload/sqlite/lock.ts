@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
-import { codeOf } from '../../errors.js'
+import { codeOf, FileSignalError, quotePath } from '../../errors.js'
 import { findLibrary } from '../../library.js'
+import { clearLockAhead } from '../../lock-ahead.js'
 
 type Lockfile = typeof import('proper-lockfile')
 
@@ -18,17 +19,21 @@ export interface Held {
  * Runs a function while no other process runs one under the same path's lock.
  *
  * With `wait` it waits up to about 15 s, longer than a killed holder's lock lives; otherwise it resolves
- * with null at once where the lock is taken. Publishing to an intact store never comes here.
+ * with null at once where the lock is taken. One whose time is ahead of now is watched for 10 s first, or until
+ * `isOver`. Publishing to an intact store never comes here. Rejects with STORE_LOCKED where a lock was left behind that
+ * this user may not remove.
  */
 export async function withLock<T>(
   path: string,
   wait: boolean,
   fn: (held: Held) => T | Promise<T>,
+  isOver?: () => boolean,
 ): Promise<T | null> {
   const { lock } = await loadLockfile()
   let lost = false
   let release: () => Promise<void>
   try {
+    await clearLockAhead(lockFolder(path), STALE, isOver)
     release = await lock(path, {
       realpath: false,
       stale: STALE,
@@ -41,13 +46,27 @@ export async function withLock<T>(
     })
   } catch (error) {
     if (codeOf(error) === 'ELOCKED' && !wait) return null
-    throw error
+    throw isRemoval(error) ? unremovable(path, error) : error
   }
   try {
     return await fn({ isLost: () => lost })
   } finally {
     if (!lost) await release().catch(() => {})
   }
+}
+
+/** The folder that is the lock of a store. */
+export function lockFolder(path: string): string {
+  return `${path}.lock`
+}
+
+function isRemoval(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'rmdir'
+}
+
+function unremovable(path: string, cause: NodeJS.ErrnoException): FileSignalError {
+  const what = `${quotePath(lockFolder(path))} was left behind and cannot be removed (${cause.code})`
+  return new FileSignalError('STORE_LOCKED', what, { cause })
 }
 
 /**

@@ -1,10 +1,13 @@
 import type { Claim, Claimed, ClaimRequest, Mailbox } from '../engine.js'
 import type { Connection } from './connection.js'
+import { prepareDeadlines } from './deadlines.js'
 import type { Opened, Opener } from './opener.js'
 import { ROW, type StoredRow, toRow } from './rows.js'
 
 /** Longer than a flush takes; short enough for what a killed process held. */
 export const LEASE = 30_000
+/** To SQLite, a limit that is none. */
+const ALL = -1
 
 /** Claims kept in the store's own table, so that all processes of the machine see them. `lease` is in milliseconds. */
 export function createMailbox(opener: () => Opener, lease: number): Mailbox {
@@ -32,38 +35,42 @@ interface Claims {
 
 function prepareClaims({ connection, rows }: Opened, lease: number): Claims {
   const { events, claims } = connection.tables
+  const deadlines = prepareDeadlines(connection, connection.tables, 'claims')
   const selectWaiting = connection.prepare(
     `SELECT id FROM ${events} WHERE key = ? AND kind = 0
-      AND NOT EXISTS (SELECT 1 FROM ${claims} WHERE n = id AND until > ?) ORDER BY id LIMIT ?`,
+      AND NOT EXISTS (SELECT 1 FROM ${claims} WHERE n = id) ORDER BY id LIMIT ?`,
   )
   const selectEvents = connection.prepare(`SELECT id FROM ${events} WHERE key = ? AND kind = 0 LIMIT ?`)
   const selectRow = connection.prepare(`SELECT ${ROW} FROM ${events} WHERE id = ?`)
-  const insertClaim = connection.prepare(`INSERT INTO ${claims} (n, holder, until) VALUES (?, ?, ?)`)
-  const deleteVoid = connection.prepare(`DELETE FROM ${claims} WHERE until <= ?`)
+  const insertClaim = connection.prepare(
+    `INSERT INTO ${claims} (n, holder, lasts, clock, until) VALUES (?, ?, ?, ?, ?)`,
+  )
   const deleteClaim = connection.prepare(`DELETE FROM ${claims} WHERE n = ? AND holder = ?`)
   const deleteEvent = connection.prepare(`DELETE FROM ${events} WHERE id = ?`)
 
   function claim(request: ClaimRequest): Claimed {
     // Whoever finds nothing needs no write lock: a thousand idle mailboxes never get in a publisher's way.
     const found = connection.transaction('BEGIN', () =>
-      request.count === 0 || waiting(request, 1).length === 0 ? answer(request, []) : null,
+      request.count === 0 || (waiting(request, 1).length === 0 && !deadlines.isDue())
+        ? answer(request, [])
+        : null,
     )
     return found ?? connection.transaction('BEGIN IMMEDIATE', () => answer(request, hold(request)))
   }
 
-  /** Voids what has expired first, which also clears what was claimed and then pruned. */
+  /** Voids what is over first, which also clears what was claimed and then pruned. */
   function hold(request: ClaimRequest): number[] {
-    const now = Date.now()
-    deleteVoid.run(now)
-    const ids = waiting(request, request.count, now)
-    for (const id of ids) insertClaim.run(id, request.holder, now + lease)
+    deadlines.note()
+    for (const { id, holder } of deadlines.over(ALL)) deleteClaim.run(id, holder)
+    const ids = waiting(request, request.count)
+    for (const id of ids) insertClaim.run(id, request.holder, ...deadlines.from(lease))
     return ids
   }
 
-  function waiting({ keys }: ClaimRequest, count: number, now = Date.now()): number[] {
+  function waiting({ keys }: ClaimRequest, count: number): number[] {
     const ids: number[] = []
     for (const key of keys) {
-      for (const row of selectWaiting.all(key, now, count)) ids.push((row as { id: number }).id)
+      for (const row of selectWaiting.all(key, count)) ids.push((row as { id: number }).id)
     }
     if (keys.length > 1) ids.sort((a, b) => a - b)
     return ids.slice(0, count)

@@ -1,12 +1,14 @@
 import { performance } from 'node:perf_hooks'
 import type { Retention } from '../../options.js'
 import type { PruneResult } from '../engine.js'
+import type { Stamped } from './ages.js'
 import { giveBack, rebuild, settleWal } from './give-back.js'
 import { createWeigher } from './guest-bytes.js'
 import type { Held } from './lock.js'
 import { type Opened, type Opener, PATIENCE } from './opener.js'
 import type { Batch, Pace } from './pace.js'
-import { byAge, byBytes, createByCount, createFolder, type Prune } from './retention.js'
+import { createByAge } from './prune-age.js'
+import { byBytes, createByCount, createFolder, type Prune } from './retention.js'
 
 /** One pruning of the store, in slices: between two of them others may have the lock. */
 export interface Pass {
@@ -16,6 +18,12 @@ export interface Pass {
   /** True where nothing is left to delete and to give back. */
   readonly done: boolean
   readonly isGuest: boolean
+}
+
+/** What is told of a pass: how far it is, and of a newest row that is from the future, or null. */
+export interface PassSite {
+  readonly onProgress: ((progress: PruneResult) => void) | undefined
+  readonly onAhead: (row: Stamped | null) => void
 }
 
 type Run = <T>(fn: (opened: Opened) => T) => Promise<T>
@@ -31,15 +39,15 @@ const SLICE = 2000
 const FEWEST = 10
 const MOST = 1000
 
-export function createPass(opener: Opener, pace: Pace, onProgress?: (progress: PruneResult) => void): Pass {
+export function createPass(opener: Opener, pace: Pace, { onProgress, onAhead }: PassSite): Pass {
   // The lock is held here, which a repair would wait for.
   const run: Run = (fn) => opener.run(fn, PATIENCE, false)
   const weigh = createWeigher()
   const bySize: Prune = (opened, retention, batch) =>
     (opened.connection.isGuest ? weigh : byBytes)(opened, retention, batch)
   // In turns, so that none waits for another that never ends. Bytes come last: the others may free enough.
-  const phases = [[byAge, createByCount(), createFolder()], [bySize], [giveBack]].map((steps) =>
-    steps.map((prune): Task => ({ prune, batch: 50 })),
+  const phases = [[createByAge(onAhead), createByCount(), createFolder()], [bySize], [giveBack]].map(
+    (steps) => steps.map((prune): Task => ({ prune, batch: 50 })),
   )
   let deleted = 0
   let done = false

@@ -1,10 +1,13 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { FileSignalError } from '../../errors.js'
 import type { NewRow, PayloadSite, PruneResult } from '../engine.js'
+import type { Stamped } from './ages.js'
+import { createClockWatch } from './clock-watch.js'
 import { Damaged, Leftovers } from './connection.js'
 import { createWatch, type StoreSize } from './excess.js'
 import { isBusy, isDamage, toFault } from './fault.js'
-import { withLock } from './lock.js'
+import { createHeldLong } from './held-long.js'
+import { lockFolder, withLock } from './lock.js'
 import type { Opened, Opener } from './opener.js'
 import { createPace } from './pace.js'
 import { createPass, type Pass } from './pass.js'
@@ -43,8 +46,15 @@ const MOST_REPAIRS = 3
 
 export function createPruner(
   opener: Opener,
-  { report, recovered }: Pick<PayloadSite, 'report' | 'recovered'>,
+  site: Pick<PayloadSite, 'report' | 'recovered'>,
+  timing: { interval?: number; longest?: number } = {},
 ): Pruner {
+  const { report, recovered } = site
+  const { interval = INTERVAL } = timing
+  const clock = createClockWatch(site)
+  const lock = createHeldLong(lockFolder(opener.path), site, timing.longest)
+  /** The newest row at the last pass, where it was from the future. */
+  let ahead: Stamped | null = null
   const pace = createPace(SHARE)
   let running: Promise<PruneResult> | null = null
   let lookAgainAt = 0
@@ -54,7 +64,7 @@ export function createPruner(
   let closed = false
   /** What kept it from pruning the last time. */
   let fault: FileSignalError | null = null
-  const watch = createWatch(opener, { report, recovered })
+  const watch = createWatch(opener, site)
   const relief = createRelief(opener)
 
   function consider(rows: readonly NewRow[] = []): void {
@@ -62,16 +72,19 @@ export function createPruner(
     for (const { payload } of rows) grown += payload.length
     const now = performance.now()
     if ((now < lookAgainAt && grown < GROWTH) || running || closed || now < notBefore) return
-    lookAgainAt = now + LOOK
+    lookAgainAt = now + Math.min(LOOK, interval)
+    clock.look(ahead)
     start(undefined, true).then(
       () => {
         if (fault) recovered?.(fault.code)
         fault = null
+        clock.look(ahead)
       },
       (error) => {
-        notBefore = performance.now() + INTERVAL
+        notBefore = performance.now() + interval
+        const last = fault
         fault = error instanceof FileSignalError ? error : null
-        report(error)
+        if (fault === null || fault.code !== last?.code) report(error)
       },
     )
   }
@@ -101,12 +114,20 @@ export function createPruner(
     await nextTurn()
     const bytes = grown
     grown = 0
-    if (ifDue && !(await opener.run((opened) => isDue(opened, bytes, watch.look(opened))))) {
+    if (ifDue && !(await opener.run((opened) => isDue(opened, interval, bytes, watch.look(opened))))) {
+      lock.free()
       return { deleted: 0, ran: false }
     }
-    const pass = createPass(opener, ifDue ? pace : createPace(HURRIED_SHARE), onProgress)
+    const pass = createPass(opener, ifDue ? pace : createPace(HURRIED_SHARE), {
+      onProgress,
+      onAhead: (row) => {
+        ahead = row
+      },
+    })
     try {
       const ran = await inSlices(pass, ifDue, signal)
+      if (ran) lock.free()
+      else lock.held()
       if (pass.done) await opener.run(watch.judge)
       // Whoever looks next goes on.
       else if (ran) await opener.run(({ connection }) => connection.setMeta('pruned_at', '0'))
@@ -121,10 +142,15 @@ export function createPruner(
     const end = performance.now() + LONGEST
     for (let ran = false, repairs = 0; ; ) {
       try {
-        const held = await withLock(opener.path, ran && !isShort, async (lock) => {
-          await pass.slice(lock, signal)
-          return true
-        })
+        const held = await withLock(
+          opener.path,
+          ran && !isShort,
+          async (own) => {
+            await pass.slice(own, signal)
+            return true
+          },
+          () => signal.aborted,
+        )
         if (held === null) return ran
         ran = true
       } catch (error) {
@@ -154,11 +180,14 @@ function isBroken(error: unknown): boolean {
   return error instanceof Leftovers || error instanceof Damaged || isDamage(error)
 }
 
-/** `grown` is what this process has stored since it looked. */
-function isDue({ connection }: Opened, grown: number, size: StoreSize): boolean {
+/**
+ * `grown` is what this process has stored since it looked. A time ahead of now is that of a clock that was wrong, then or
+ * now.
+ */
+function isDue({ connection }: Opened, interval: number, grown: number, size: StoreSize): boolean {
   const last = Number(connection.getMeta('pruned_at') ?? 0)
   const age = Date.now() - last
-  if (age >= INTERVAL || age < 0) return true
+  if (age >= interval || age < 0) return true
   if (size !== 'well') return age >= (size === 'told' ? RETRY : LOOK)
   const { maxBytes } = connection.retention()
   // Nobody knows quickly how much of an application's database is ours.

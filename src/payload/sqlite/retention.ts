@@ -1,4 +1,5 @@
 import type { Retention } from '../../options.js'
+import { type Ages, createAges, type Stamped } from './ages.js'
 import type { Opened } from './opener.js'
 
 /** One batch of deleting, inside a write transaction. */
@@ -18,18 +19,6 @@ const MARKS_OUTLIVE_RETENTION = 7
 /** A mark takes about 150 bytes: they may fill a quarter of the store, and 15 MB at the most. */
 const MOST_MARKS = 100_000
 const BYTES_PER_MARK = 600
-
-/** The oldest rows come first, so a batch without an old row ends the search. */
-export function byAge({ connection }: Opened, retention: Retention, batch: number): Step {
-  const { events } = connection.tables
-  if (retention.maxAge === Number.POSITIVE_INFINITY) return NOTHING
-  const { changes } = connection
-    .prepare(
-      `DELETE FROM ${events} WHERE id IN (SELECT id FROM ${events} ORDER BY id LIMIT ?) AND created_at < ?`,
-    )
-    .run(batch, Date.now() - retention.maxAge)
-  return { deleted: Number(changes), dealt: Number(changes), more: Number(changes) > 0 }
-}
 
 /** Keys are looked at for so long in one batch, in milliseconds: each has up to `maxPerKey` entries to be counted. */
 const COUNT_TIME = 1
@@ -139,22 +128,26 @@ export function byBytes({ connection }: Opened, { maxBytes }: Retention, batch: 
 export function createFolder(): Prune {
   /** Marks up to this number are too many. Counted once, for that takes a millisecond or two. */
   let surplus: number | null = null
+  let ages: Ages | null = null
+  let from = 0
 
   return ({ connection }, { maxAge, maxBytes }, batch) => {
     const { pruned, standing } = connection.tables
-    const oldest = Date.now() - MARKS_OUTLIVE_RETENTION * maxAge
+    const now = Date.now()
+    ages ??= createAges(now, now - MARKS_OUTLIVE_RETENTION * maxAge)
     surplus ??= newestBeyond(connection, Math.min(MOST_MARKS, Math.floor(maxBytes / BYTES_PER_MARK)))
-    const limit = surplus
-    const marks = connection.prepare(`SELECT n, at FROM ${pruned} ORDER BY n LIMIT ?`).all(batch) as {
-      n: number
-      at: number
-    }[]
-    const young = marks.findIndex((mark) => mark.n > limit && mark.at >= oldest)
-    const floor = (young === -1 ? marks.at(-1) : marks[young - 1])?.n
-    if (floor === undefined) return NOTHING
+    const isTooMany = from < surplus
+    const marks = connection
+      .prepare(`SELECT n, at FROM ${pruned} WHERE n > ? ORDER BY n LIMIT ?`)
+      .all(from, batch) as Stamped[]
+    if (!ages.isOver) ages.look(marks)
+    from = marks.at(-1)?.n ?? from
+    const floor = Math.max(ages.old, isTooMany ? Math.min(surplus, from) : 0)
+    const more = marks.length === batch && (from < surplus || !ages.isOver)
+    if (floor === 0) return { deleted: 0, dealt: marks.length, more }
     connection.prepare(`UPDATE ${standing} SET floor = max(floor, ?)`).run(floor)
     const { changes } = connection.prepare(`DELETE FROM ${pruned} WHERE n <= ?`).run(floor)
-    return { deleted: 0, dealt: Number(changes), more: young === -1 && marks.length === batch }
+    return { deleted: 0, dealt: Math.max(Number(changes), marks.length), more }
   }
 }
 

@@ -1,3 +1,4 @@
+import { EARLIEST } from '../stamp.js'
 import type { Tables } from './tables.js'
 
 /**
@@ -5,7 +6,8 @@ import type { Tables } from './tables.js'
  * SQLite (3.7.17) must be able to read the schema: no STRICT, no partial index, no upsert, no JSON.
  *
  * `events.kind` is 0 for an event and 1 for the end of a key. `created_at` is milliseconds; the check
- * catches writers that store seconds, whose rows would look 50 years old to the pruner.
+ * catches writers that store seconds, whose rows would look 50 years old to the pruner. A machine whose clock is not
+ * set yet stores the earliest time that it takes.
  * `standing` is one row, which every read needs.
  * The trigger marks, in the transaction of any DELETE, how far each key was pruned.
  *
@@ -45,8 +47,8 @@ export const schema001 = ({ events, meta, standing, dedupes, pruned }: Tables, e
       AND length(CAST(payload AS BLOB)) BETWEEN 1 AND 1048576
       AND instr(payload, char(0)) = 0),
     kind INTEGER NOT NULL DEFAULT 0 CHECK (kind IN (0, 1)),
-    created_at INTEGER NOT NULL DEFAULT (${NOW})
-      CHECK (typeof(created_at) = 'integer' AND created_at BETWEEN 1000000000000 AND 9007199254740991)
+    created_at INTEGER NOT NULL DEFAULT (max(${NOW}, ${EARLIEST}))
+      CHECK (typeof(created_at) = 'integer' AND created_at BETWEEN ${EARLIEST} AND 9007199254740991)
   );
   CREATE INDEX IF NOT EXISTS ${events}_key ON ${events} (key);
 

@@ -7,6 +7,7 @@ export interface Tables {
   readonly pruned: string
   readonly claims: string
   readonly writers: string
+  readonly sightings: string
 }
 
 /** The names in a store of our own, where `prefix` is empty, or beside another program's tables. */
@@ -17,8 +18,9 @@ export function tablesNamed(prefix: string): Tables {
     standing: `${prefix}standing`,
     dedupes: `${prefix}dedupes`,
     pruned: `${prefix}pruned`,
-    claims: `${prefix}claims`,
-    writers: `${prefix}writers`,
+    claims: `${prefix}mailbox_claims`,
+    writers: `${prefix}writer_leases`,
+    sightings: `${prefix}lease_sightings`,
   })
 }
 
