@@ -20,6 +20,9 @@ import { createMemoryLeases } from './memory-leases.js'
 
 /** Milliseconds until what a stream claimed and neither took nor gave back waits again. */
 const LEASE = 30_000
+/** As in SQLite: marks may fill a quarter of what retention allows. */
+const MOST_MARKS = 100_000
+const BYTES_PER_MARK = 600
 
 /**
  * Keeps events in this process: for tests, and for apps of one process that may forget at a restart.
@@ -45,6 +48,7 @@ export function createMemory(lease: number): PayloadFactory {
     let bytes = 0
     let seq = 0
     let pruneAt = 1000
+    let floor = 0
 
     function head(): Head {
       return { epoch, n: seq, start: 0 }
@@ -68,7 +72,7 @@ export function createMemory(lease: number): PayloadFactory {
       const stored = added.map(store)
       if (stored.some((row) => row.stored)) site.onCommit({ epoch, n: seq })
       // Looking at every row for each new one would cost more than the rows: look once per tenth of growth.
-      if (rows.length > pruneAt || bytes > retention.maxBytes) {
+      if (rows.length > pruneAt || bytes > retention.maxBytes * 1.1) {
         prune()
         pruneAt = Math.max(1000, rows.length * 1.1)
       }
@@ -76,13 +80,32 @@ export function createMemory(lease: number): PayloadFactory {
     }
 
     function prune(): PruneResult {
-      return { deleted: remove(beyond(rows, times, retention, bytes)), ran: true }
+      const deleted = remove(beyond(rows, times, retention, bytes))
+      foldMarks()
+      return { deleted, ran: true }
+    }
+
+    /** Keys that are used once leave a mark each: the oldest of too many become one floor for all keys. */
+    function foldMarks(): void {
+      const most = Math.min(MOST_MARKS, Math.floor(retention.maxBytes / BYTES_PER_MARK))
+      for (const [key, { n }] of pruned) {
+        if (pruned.size <= most) return
+        floor = Math.max(floor, n)
+        pruned.delete(key)
+      }
+    }
+
+    /** The newest mark is the last one. */
+    function mark({ key, n, kind }: Row): void {
+      if (n <= (pruned.get(key)?.n ?? 0)) return
+      pruned.delete(key)
+      pruned.set(key, { n, kind })
     }
 
     function remove(doomed: ReadonlySet<number>): number {
       for (const row of rows) {
         if (doomed.has(row.n)) {
-          if (row.n > (pruned.get(row.key)?.n ?? 0)) pruned.set(row.key, { n: row.n, kind: row.kind })
+          mark(row)
           bytes -= size(row.payload)
         }
       }
@@ -117,7 +140,7 @@ export function createMemory(lease: number): PayloadFactory {
         const mark = pruned.get(key)?.n ?? 0
         if (mark > from) marks.set(key, mark)
       }
-      const page = { head: head(), from, pruned: marks, floor: 0 }
+      const page = { head: head(), from, pruned: marks, floor }
       if (request.after.epoch !== epoch) return { ...page, to: 0, rows: [] }
       const found: Row[] = []
       let room = request.maxBytes

@@ -174,7 +174,8 @@ function prepareStore(db: Database, path: string, place: string, isHost: boolean
   const { journal_mode: current } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
   const isWeak = networkOf(path) !== null || (current !== 'wal' && isWithoutWal(db, finding, place))
   const mode = finding.isGuest ? current : isWeak ? 'delete' : 'wal'
-  // Before anything is written, or it means nothing: so that pruning can give pages back a few at a time.
+  // Before anything is written, or it means nothing: so that pruning can give pages back a few at a time. Costs a
+  // signal() 1 to 4 % of its CPU time with 120 bytes, 8 % with 2,000: a page that tells where pages belong is written, too.
   if (finding.outdated && mode === 'wal' && !finding.isGuest) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
   if (current !== mode) db.exec(`PRAGMA journal_mode = ${mode}`)
   // Without a boot id nothing tells that the machine crashed, so nothing may be rolled back.

@@ -8,7 +8,7 @@ import type { Held } from './lock.js'
 import { type Opened, type Opener, PATIENCE } from './opener.js'
 import type { Batch, Pace } from './pace.js'
 import { createByAge } from './prune-age.js'
-import { byBytes, createByCount, createFolder, type Prune } from './retention.js'
+import { byBytes, createByCount, createFolder, type Prune, perStore } from './retention.js'
 
 /** One pruning of the store, in slices: between two of them others may have the lock. */
 export interface Pass {
@@ -46,7 +46,8 @@ export function createPass(opener: Opener, pace: Pace, { onProgress, onAhead }: 
   const bySize: Prune = (opened, retention, batch) =>
     (opened.connection.isGuest ? weigh : byBytes)(opened, retention, batch)
   // In turns, so that none waits for another that never ends. Bytes come last: the others may free enough.
-  const phases = [[createByAge(onAhead), createByCount(), createFolder()], [bySize], [giveBack]].map(
+  const byAge = perStore(() => createByAge(onAhead))
+  const phases = [[byAge, perStore(createByCount), perStore(createFolder)], [bySize], [giveBack]].map(
     (steps) => steps.map((prune): Task => ({ prune, batch: 50 })),
   )
   let deleted = 0

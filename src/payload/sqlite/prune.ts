@@ -43,6 +43,9 @@ const LONGEST = 5000
 /** Between slices, longer than a repair waits until it asks for the lock again. */
 const BREATH = 500
 const MOST_REPAIRS = 3
+/** Whoever prunes by hand waits for the end of another's slice: so often, and so many milliseconds each time. */
+const MOST_TRIES = 30
+const TRY_AGAIN = 100
 
 export function createPruner(
   opener: Opener,
@@ -137,10 +140,10 @@ export function createPruner(
     }
   }
 
-  /** False where another process has the lock from the start. */
+  /** False where another process has the lock from the start, and keeps it for longer than a slice. */
   async function inSlices(pass: Pass, isShort: boolean, signal: AbortSignal): Promise<boolean> {
     const end = performance.now() + LONGEST
-    for (let ran = false, repairs = 0; ; ) {
+    for (let ran = false, repairs = 0, tries = 0; ; ) {
       try {
         const held = await withLock(
           opener.path,
@@ -151,6 +154,11 @@ export function createPruner(
           },
           () => signal.aborted,
         )
+        if (held === null && !ran && !isShort && tries < MOST_TRIES && !signal.aborted) {
+          tries += 1
+          await pause(TRY_AGAIN, undefined, { signal }).catch(() => {})
+          continue
+        }
         if (held === null) return ran
         ran = true
       } catch (error) {

@@ -20,6 +20,20 @@ const MARKS_OUTLIVE_RETENTION = 7
 const MOST_MARKS = 100_000
 const BYTES_PER_MARK = 600
 
+/** A step that remembers row numbers begins anew where the store is another one: there they name other rows. */
+export function perStore(create: () => Prune): Prune {
+  let epoch = ''
+  let prune = create()
+  return (opened, retention, batch) => {
+    const now = opened.connection.epoch()
+    if (now !== epoch) {
+      epoch = now
+      prune = create()
+    }
+    return prune(opened, retention, batch)
+  }
+}
+
 /** Keys are looked at for so long in one batch, in milliseconds: each has up to `maxPerKey` entries to be counted. */
 const COUNT_TIME = 1
 
