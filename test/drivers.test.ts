@@ -109,6 +109,12 @@ describe('the choice of a SQLite driver', () => {
       /better-sqlite3@13/,
     ],
     ['none', facts('24.21.0'), /not installed/, /better-sqlite3@13/],
+    [
+      'one that a bundle does not find',
+      facts('24.21.0', { elsewhere: '/app/node_modules/better-sqlite3/package.json' }),
+      /is installed .*bundle/,
+      /serverExternalPackages/,
+    ],
     ['none on an old system', facts('24.21.0', { glibc: '2.28' }), /not installed/, /better-sqlite3@12/],
   ]
   for (const [what, given, reason, remedy] of obstacles) {

@@ -1,3 +1,4 @@
+import { quotePath } from '../../errors.js'
 import type { InstalledDriver, SqliteFacts } from './driver-facts.js'
 
 /** better-sqlite3 is the first choice, the SQLite inside Node the second. */
@@ -61,6 +62,13 @@ export function loadFailed({ version }: InstalledDriver, cause: unknown): Obstac
 const REBUILD = 'run: npm rebuild better-sqlite3'
 
 function notInstalled(facts: SqliteFacts): Obstacle {
+  if (facts.elsewhere) {
+    return {
+      reason: `better-sqlite3 is installed (${quotePath(facts.elsewhere)}), but not to be found from a bundle that file-signal was built into`,
+      remedy:
+        'leave both packages out of the bundle: external of esbuild, Vite and webpack, serverExternalPackages of Next.js: ["file-signal", "better-sqlite3"]',
+    }
+  }
   const major = suits13(facts) ? 13 : 12
   return {
     reason: 'better-sqlite3 is not installed',

@@ -3,6 +3,7 @@ import { isBuiltin } from 'node:module'
 import { dirname, join } from 'node:path'
 import { findLibrary } from '../../library.js'
 import { isVersionBelow } from './driver-choice.js'
+import { findElsewhere } from './driver-elsewhere.js'
 
 /** What decides which SQLite driver can be loaded here. */
 export interface SqliteFacts {
@@ -16,6 +17,8 @@ export interface SqliteFacts {
   readonly glibc: string | null
   /** The better-sqlite3 that file-signal would load, null where none is installed. */
   readonly betterSqlite3: InstalledDriver | null
+  /** A better-sqlite3 of the application's, where file-signal finds none from where it stands. */
+  readonly elsewhere?: string | null
   /** The version of the SQLite inside Node, null where Node has none or needs a flag for it. */
   readonly nodeSqlite: string | null
 }
@@ -42,13 +45,15 @@ export function inspectSqlite(): SqliteFacts {
   const { node, napi, modules, sqlite } = process.versions
   const platform = `${process.platform}-${process.arch}`
   const glibc = process.platform === 'linux' ? glibcVersion() : null
+  const betterSqlite3 = findBetterSqlite3(prebuildName(platform, glibc))
   return {
     node,
     napi: Number(napi),
     abi: Number(modules),
     platform,
     glibc,
-    betterSqlite3: findBetterSqlite3(prebuildName(platform, glibc)),
+    betterSqlite3,
+    elsewhere: betterSqlite3 ? null : findElsewhere(),
     nodeSqlite: isBuiltin('node:sqlite') ? (sqlite ?? '') : null,
   }
 }
