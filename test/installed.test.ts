@@ -182,8 +182,7 @@ describe('the package, packed and installed into an empty project', function () 
     async function compile(compiler: string, options: object, text = PROGRAM): Promise<Compiled> {
       const folder = mkdtempSync(join(root, 'typed-'))
       const { module } = options as { module: string }
-      // That CommonJS may require an ES module is known to TypeScript from 5.8 on.
-      const files = module === 'nodenext' && !compiler.endsWith('ts50') ? ['app.mts', 'app.cts'] : ['app.mts']
+      const files = module === 'nodenext' ? ['app.mts', 'app.cts'] : ['app.mts']
       for (const file of files) writeFileSync(join(folder, file), text)
       const compilerOptions = { noEmit: true, strict: true, target: 'es2022', lib: ['es2022'], ...options }
       writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
@@ -202,8 +201,7 @@ describe('the package, packed and installed into an empty project', function () 
   })
 
   it('has types that are right for every kind of import, by attw', () => {
-    // That require() of an ES module is an error was true before Node 20.19 and 22.12.
-    check('attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm')
+    check('attw', tarball)
   })
 
   function check(...args: string[]): string {

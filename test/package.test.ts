@@ -127,6 +127,9 @@ describe('the package', () => {
     for (const path of [
       'dist/index.js',
       'dist/index.d.ts',
+      'dist/cjs/index.js',
+      'dist/cjs/index.d.ts',
+      'dist/cjs/client/sse-client.js',
       'dist/cli/main.js',
       'dist/client/sse-client.js',
       'dist/client/sse-client.d.ts',
