@@ -87,6 +87,13 @@ describe('the checker of fault runs', () => {
     expect(again).to.include('id-again')
   })
 
+  it('finds one event under two ids, but for a repeated call whose first row a fault may have taken', () => {
+    const repeat = [acked(1100, 'y-12', 'e10'), got(1105, 'y-12', 'e10')]
+    expect(broken((all) => all.push(...repeat))).to.deep.equal(['doubled'])
+    const fault = { type: 'action', t: 1050, index: 1, kind: 'delete-rows', resets: 1, lossy: true } as const
+    expect(broken((all) => all.push(fault, ...repeat))).to.deep.equal([])
+  })
+
   it('finds two events that came in the wrong order', () => {
     const swapped = broken((all) => {
       const [first, second] = [place(all, 'got', 'e7'), place(all, 'got', 'e8')]

@@ -3,7 +3,7 @@ import { checkIds, checkRejected } from './ids.js'
 import { checkJobs } from './jobs.js'
 import { lossesOf } from './losses.js'
 import { checkResets } from './resets.js'
-import { stretchesOf } from './stretches.js'
+import { storedAgain, stretchesOf } from './stretches.js'
 import type { Violation } from './violation.js'
 
 /** Readers by name, with the keys that each listens to. */
@@ -19,8 +19,9 @@ export function check(readers: Readers, entries: readonly Entry[]): Violation[] 
     ...checkHealing(entries),
   ]
   const acked = entries.filter((entry) => entry.type === 'acked') as Acknowledged[]
+  const again = storedAgain(entries)
   for (const [reader, keys] of readers) {
-    const [stretches, wrong] = stretchesOf(reader, entries)
+    const [stretches, wrong] = stretchesOf(reader, entries, again)
     const wanted = acked.filter(({ key }) => keys.includes(key))
     violations.push(...wrong, ...lossesOf(reader, wanted, stretches, entries))
   }

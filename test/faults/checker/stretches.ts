@@ -18,8 +18,31 @@ export interface Stretch {
   seen: Map<string, Got>
 }
 
+/**
+ * Ids under which an event was stored once more: its publisher called again with the same dedupe key, after a fault that
+ * may have taken the first row away, and the key with it.
+ */
+export function storedAgain(entries: readonly Entry[]): Set<string> {
+  const first = new Map<string, string>()
+  const again = new Set<string>()
+  /** The events that were acknowledged before the last fault of that kind. */
+  let exposed = new Set<string>()
+  for (const entry of entries) {
+    if (entry.type === 'action' && entry.lossy) exposed = new Set(first.keys())
+    if (entry.type !== 'acked') continue
+    const id = first.get(entry.nonce)
+    if (id === undefined) first.set(entry.nonce, entry.id)
+    else if (id !== entry.id && exposed.has(entry.nonce)) again.add(entry.id)
+  }
+  return again
+}
+
 /** The stretches of a reader, and what is wrong inside them: order, doubles, and epochs that change in silence. */
-export function stretchesOf(reader: string, entries: readonly Entry[]): [Stretch[], Violation[]] {
+export function stretchesOf(
+  reader: string,
+  entries: readonly Entry[],
+  again: ReadonlySet<string>,
+): [Stretch[], Violation[]] {
   const stretches: Stretch[] = []
   const violations: Violation[] = []
   let current: Stretch | null = null
@@ -36,17 +59,17 @@ export function stretchesOf(reader: string, entries: readonly Entry[]): [Stretch
     if (entry.type !== 'got') continue
     // A delivery before any place: what a client without a cursor can only get after `ready`.
     if (!current) begin(`${split(entry.id).epoch}-0`, entry.t)
-    violations.push(...add(current as unknown as Stretch, entry))
+    violations.push(...add(current as unknown as Stretch, entry, again))
   }
   return [stretches, violations]
 }
 
-function add(stretch: Stretch, got: Got): Violation[] {
+function add(stretch: Stretch, got: Got, again: ReadonlySet<string>): Violation[] {
   const { epoch, n } = split(got.id)
   const violation = (rule: Violation['rule'], what: string) => [
     { rule, t: got.t, who: got.reader, what, id: got.id },
   ]
-  const twin = stretch.seen.get(got.id) ?? stretch.seen.get(got.nonce)
+  const twin = stretch.seen.get(got.id) ?? (again.has(got.id) ? undefined : stretch.seen.get(got.nonce))
   const last = stretch.got.at(-1)
   stretch.got.push(got)
   stretch.seen.set(got.id, got).set(got.nonce, got)
