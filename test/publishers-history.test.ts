@@ -133,7 +133,7 @@ for (const language of LANGUAGES) {
       for (const [i, hint] of [
         '',
         `${epoch}-1`,
-        `${epoch}-9007199254740991`,
+        `${epoch}-${Number.MAX_SAFE_INTEGER - 1000 * GAP + 1}`,
         `${epoch}-0900000`,
         `${epoch.toUpperCase()}-900000`,
         '1767225600000',
@@ -165,6 +165,9 @@ for (const language of LANGUAGES) {
       expect(strangers()).to.deep.equal({ value: 'zzzzzz yyyy' })
       raise('\t0020000000')
       expect((await publish('4')).n).to.equal(20_000_000 + GAP + 1)
+      const furthest = Number.MAX_SAFE_INTEGER - 1000 * GAP
+      raise(`${epoch.slice(0, 6)}-${furthest}`)
+      expect((await publish('5')).n).to.equal(furthest + GAP + 1)
       expect(strangers()).to.deep.equal({ value: 'zzzzzz yyyy' })
     })
 

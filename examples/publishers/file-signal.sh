@@ -18,7 +18,7 @@ file_signal() (
 
   mend='let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
   # No row number is higher; a bare number that is further ahead is a time stamp or the like.
-  furthest=9006199254740991 furthest_bare=1000000000
+  furthest=9007198254740991 furthest_bare=1000000000
 
   fail() { # EXIT_CODE CODE WHAT REMEDY
     printf '%s: %s; %s.\n' "$2" "$3" "$4" >&2
