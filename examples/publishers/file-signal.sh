@@ -18,7 +18,7 @@ file_signal() (
 
   mend='let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
   # No row number is higher; a bare number that is further ahead is a time stamp or the like.
-  furthest=9006199254740991 furthest_bare=1000000000
+  furthest=9007198254740991 furthest_bare=1000000000
 
   fail() { # EXIT_CODE CODE WHAT REMEDY
     printf '%s: %s; %s.\n' "$2" "$3" "$4" >&2
@@ -142,34 +142,26 @@ file_signal() (
     esac
   }
 
-  # Family and number of the row that the signal file names: '-' for a bare number, 0 where there is none.
-  newest() (
-    LC_ALL=C
+  # Sets family and number of the row that the signal file names: '-' for a bare number, 0 where there is none.
+  newest() {
     family=- n=0
-    if [ ! -h "$signal" ] && [ -f "$signal" ] && [ -r "$signal" ]; then
-      seen=$(record) last=''
-      # Until two reads agree: one that overlaps a write could show digits of both.
-      for _ in 1 2 3 4 5; do
-        [ "$seen" != "$last" ] || break
-        last=$seen seen=$(record)
-      done
-      if [ "$seen" = "$last" ] && is_hint "$seen"; then
-        n=${seen##*-}
-        [ "$seen" = "$n" ] || family=$(printf %.6s "$seen")
-        # The shell would take it for octal.
-        n=${n#"${n%%[!0]*}"} n=${n:-0}
-      fi
-    fi
-    printf '%s %s' "$family" "$n"
-  )
-
-  # The first word of the signal file's first line.
-  record() {
-    text=$(dd if="$signal" bs=64 count=1 2>/dev/null | tr '\000\t\013-\015' '\n    ')
-    text=${text%%"$(printf '\n.')"*}
-    text=${text#"${text%%[! ]*}"}
-    printf %s "${text%% *}"
-  }
+    [ ! -h "$signal" ] && [ -f "$signal" ] && [ -r "$signal" ] || return 0
+    record=$(dd if="$signal" bs=64 count=1)
+    # Until two reads agree: one that overlaps a write could show digits of both.
+    for _ in 1 2 3 4 5; do
+      last=$record record=$(dd if="$signal" bs=64 count=1)
+      [ "$record" != "$last" ] || break
+    done
+    [ "$record" = "$last" ] || return 0
+    record=${record#"${record%%[! "$tab"]*}"}
+    word=${record%%[!0-9a-z-]*}
+    case ${record#"$word"} in [![:space:]]*) return 0 ;; esac
+    is_hint "$word" || return 0
+    n=${word##*-}
+    [ "$word" = "$n" ] || family=$(printf %.6s "${word%-*}")
+    # The shell would take it for octal.
+    n=${n#"${n%%[!0]*}"} n=${n:-0}
+  } 2>/dev/null
 
   is_hint() { # WORD
     number=${1##*-} named=${1%-*}
@@ -185,8 +177,7 @@ file_signal() (
     known="SELECT n FROM dedupes WHERE key = $key_sql AND dedupe = $dedupe_sql"
     boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
     # Signals follow commits, so what was read before the store is never ahead of one that has lost nothing.
-    hint=$(newest)
-    family=${hint% *} n=${hint#* }
+    newest
     # Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
     own='(SELECT substr(epoch, 1, 6) FROM standing)'
     strangers="coalesce((SELECT value FROM meta WHERE name = 'strangers'), '')"
@@ -249,8 +240,8 @@ SQL
 
   # Whoever committed later has woken all, and a lower number would hide what was given out.
   is_told() {
-    hint=$(newest)
-    family=${hint% *} n=${hint#* } own=${id##*-}
+    newest
+    own=${id##*-}
     [ "$n" -gt "$own" ] && [ "$n" -le $furthest ] || return 1
     case $id in "$family"*) return 0 ;; esac
     [ "$family" = - ] && [ $((n - own)) -le $furthest_bare ]
@@ -276,6 +267,8 @@ SQL
   fi
   [ -z "$dedupe" ] || dedupe_sql=$(name_literal DEDUPE_INVALID 'dedupe key' "$dedupe") || exit
   payload_sql=$(payload_literal) || exit
+  # In other locales the ranges of patterns hold more characters than they name.
+  LC_ALL=C tab=$(printf '\t')
   find_paths
   check_store
   answer=$(insert | query "$store") || refuse "$answer"
