@@ -15,6 +15,9 @@ export interface CommitSite {
 /** The rows of one call. */
 type Rows = readonly NewRow[]
 
+/** Calls that were committed to files which then were not all at the path, and what was stored there for each. */
+export type Adrift = WeakMap<object, { readonly epoch: string; readonly rows: readonly Inserted[] }>
+
 /** Milliseconds for which a comparison with what was signalled is good enough to insert by one statement. */
 const TRUST = 100
 
@@ -22,18 +25,22 @@ const TRUST = 100
  * Commits some calls' rows in one transaction, and tells what was stored for each. Those whose commit turns out to be
  * good for nothing are noted in `adrift`.
  */
-export function commit(site: CommitSite, calls: readonly Rows[], adrift: WeakSet<object>): Appended[] {
+export function commit(site: CommitSite, calls: readonly Rows[], adrift: Adrift): Appended[] {
   return site.opener.attempt((opened) => {
     const row = plainRow(calls)
-    const single = row && isTrusted(opened) ? opened.rows.insertAfter(row, opened.known) : null
-    const stored = single ? [[single]] : insertAll(opened, calls, site.newestSignal)
+    const single =
+      row && isTrusted(opened) && !adrift.has(calls[0] as Rows)
+        ? opened.rows.insertAfter(row, opened.known)
+        : null
+    const stored = single ? [[single]] : insertAll(opened, calls, site.newestSignal, adrift)
 
     const acknowledge = (): Appended[] => {
       // A handle on a deleted or renamed file goes on committing without error: then `attempt` does it all
       // again in the file that stands at the path.
       if (opened.connection.files.glance() !== 'here') {
         opened.unsaved = stored.flat().find((inserted) => inserted.stored)?.n ?? Number.POSITIVE_INFINITY
-        for (const call of calls) adrift.add(call)
+        const { epoch } = opened.known
+        for (const [i, call] of calls.entries()) adrift.set(call, { epoch, rows: stored[i] ?? [] })
         throw new Moved()
       }
       const isNews = single ? noteRow(opened, row as NewRow, single) : noteNewest(opened, calls, stored)
@@ -64,11 +71,23 @@ function insertAll(
   opened: Opened,
   calls: readonly Rows[],
   newestSignal: () => Hint | null,
+  adrift: Adrift,
 ): readonly (readonly Inserted[])[] {
   return opened.connection.transaction('BEGIN IMMEDIATE', () => {
     ensureContinued(opened, newestSignal)
-    return calls.map((call) => opened.rows.insertMany(call))
+    return calls.map((call) => found(opened, call, adrift) ?? opened.rows.insertMany(call))
   })
+}
+
+/** Rows of a call that are there after all: where only the -shm was lost, they stand in the store's own -wal. */
+function found({ connection, known }: Opened, call: Rows, adrift: Adrift): readonly Inserted[] | null {
+  const earlier = adrift.get(call)
+  if (!earlier?.rows.some(({ stored }) => stored) || earlier.epoch !== known.epoch) return null
+  const isThere = earlier.rows.every(({ n, stored, createdAt }, i) => {
+    const row = stored ? connection.rowAt(n) : null
+    return !stored || (row?.key === call[i]?.key && row?.createdAt === createdAt)
+  })
+  return isThere ? earlier.rows : null
 }
 
 function noteRow(opened: Opened, { key }: NewRow, { n, createdAt }: Inserted): boolean {
@@ -84,5 +103,9 @@ function noteNewest(
 ): boolean {
   const inserted = stored.flat()
   const at = inserted.findLastIndex((one) => one.stored)
-  return at !== -1 && noteRow(opened, calls.flat()[at] as NewRow, inserted[at] as Inserted)
+  if (at === -1) return false
+  const newest = inserted[at] as Inserted
+  // What was found to be there after all may have others behind it.
+  if (newest.n > opened.known.n) noteRow(opened, calls.flat()[at] as NewRow, newest)
+  return true
 }

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { FileSignalError, quotePath } from '../../errors.js'
 import type { Appended, NewRow, Transacted, Work } from '../engine.js'
-import { type CommitSite, commit } from './commit.js'
+import { type Adrift, type CommitSite, commit } from './commit.js'
 import { toFault } from './fault.js'
 import type { TransactionEnd } from './host-transaction.js'
 import { Moved, type Opened, PATIENCE, Unseen } from './opener.js'
@@ -47,8 +47,7 @@ export interface QueueSite extends CommitSite {
 export function createQueue(site: QueueSite): AppendQueue {
   const { opener, transact } = site
   const waiting: Waiting[] = []
-  /** Calls that were committed to a file which then was not at the path: it may come back. */
-  const adrift = new WeakSet<Call>()
+  const adrift: Adrift = new WeakMap()
   let flushing = false
   let weight = 0
 
