@@ -389,7 +389,7 @@ for (const language of LANGUAGES) {
           lay()
           const { code, stdout, stderr } = await command(['a', String(i)])
           expect(code).to.equal(0)
-          expect(stdout).to.match(/^[0-9a-z]{12}-[0-9]+\n$/)
+          expect(stdout).to.match(/^[0-9a-z]{8}-[0-9]+\n$/)
           expect(stderr).to.match(/SIGNAL_FAILED: /)
           expect(await count()).to.equal(i + 2)
         }

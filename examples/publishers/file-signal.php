@@ -202,7 +202,7 @@ function file_signal_continued_epoch(PDO $db, string $store, string $signal): st
             FILE_SIGNAL_MEND);
     }
     // Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
-    $own = substr($head[1], 0, 6);
+    $own = substr($head[1], 0, 4);
     // Signals follow commits, so while nobody else may write none can be ahead of a store that has lost nothing.
     list($family, $n) = file_signal_newest($signal);
     if (!file_signal_is_ahead($family, $n, (int) $head[0])) {
@@ -226,7 +226,7 @@ function file_signal_continued_epoch(PDO $db, string $store, string $signal): st
 function file_signal_renew(PDO $db, string $own, int $above): string
 {
     $epoch = $own;
-    for ($i = 0; $i < 6; $i++) {
+    for ($i = 0; $i < 4; $i++) {
         $epoch .= base_convert((string) random_int(0, 35), 10, 36);
     }
     $db->exec("UPDATE sqlite_sequence SET seq = 1000000 + max(seq, $above,
@@ -295,7 +295,7 @@ function file_signal_newest(string $signal): array
     if (!preg_match($hint, (string) $text, $match)) {
         return ['', 0];
     }
-    return [substr($match[1], 0, 6), (int) ($match[3] ?? $match[2])];
+    return [substr($match[1], 0, 4), (int) ($match[3] ?? $match[2])];
 }
 
 /** A bare number that is very far ahead is no row number, but a time stamp or the like. */
@@ -319,7 +319,7 @@ function file_signal_wake(string $signal, string $store, string $id): bool
     // Whoever committed later has woken all, and a lower number would hide what was given out.
     list($family, $n) = file_signal_newest($signal);
     list($epoch, $own) = explode('-', $id);
-    if (($family === '' || $family === substr($epoch, 0, 6)) && file_signal_is_ahead($family, $n, (int) $own)) {
+    if (($family === '' || $family === substr($epoch, 0, 4)) && file_signal_is_ahead($family, $n, (int) $own)) {
         return true;
     }
     if (($seen['mode'] & 0170000) !== 0100000 || !($file = @fopen($signal, 'r+b'))) {

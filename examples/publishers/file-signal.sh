@@ -158,7 +158,7 @@ file_signal() (
     case ${record#"$word"} in [![:space:]]*) return 0 ;; esac
     is_hint "$word" || return 0
     n=${word##*-}
-    [ "$word" = "$n" ] || family=$(printf %.6s "${word%-*}")
+    [ "$word" = "$n" ] || family=$(printf %.4s "${word%-*}")
     # The shell would take it for octal.
     n=${n#"${n%%[!0]*}"} n=${n:-0}
   } 2>/dev/null
@@ -179,7 +179,7 @@ file_signal() (
     # Signals follow commits, so what was read before the store is never ahead of one that has lost nothing.
     newest
     # Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
-    own='(SELECT substr(epoch, 1, 6) FROM standing)'
+    own='(SELECT substr(epoch, 1, 4) FROM standing)'
     strangers="coalesce((SELECT value FROM meta WHERE name = 'strangers'), '')"
     # Another store's signal may mean that this one was put in its place. Believed once: two may share a file.
     is_ahead="$n <= $furthest AND EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND seq < $n
@@ -196,13 +196,13 @@ BEGIN IMMEDIATE;
 UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events' AND '$boot' <> ''
   AND EXISTS (SELECT 1 FROM meta WHERE name = 'boot' AND value <> '$boot');
 UPDATE meta SET value = '$boot' WHERE name = 'boot' AND '$boot' <> '';
-UPDATE standing SET epoch = $own || $digit || $digit || $digit || $digit || $digit || $digit,
+UPDATE standing SET epoch = $own || $digit || $digit || $digit || $digit,
     start = 1000000 + max($n, floor, marked, (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
       coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(n) FROM pruned), 0))
   WHERE $is_whole AND $is_ahead;
 UPDATE sqlite_sequence SET seq = (SELECT start FROM standing) WHERE name = 'events' AND changes() > 0;
 INSERT OR REPLACE INTO meta (name, value)
-  SELECT 'strangers', substr(trim($strangers || ' $family'), -55)
+  SELECT 'strangers', substr(trim($strangers || ' $family'), -39)
   WHERE changes() > 0 AND '$family' NOT IN ('-', $own);
 INSERT INTO events (key, event, payload)
   SELECT $key_sql, $event_sql, $payload_sql WHERE $is_whole AND NOT EXISTS ($known);

@@ -30,7 +30,7 @@ GAP = 1000000
 FURTHEST_BARE_HINT = 1000000000
 FURTHEST = 9007199254740991 - 1000 * GAP
 # Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
-FAMILY = 6
+FAMILY = 4
 MOST_STRANGERS = 8
 MEND = 'let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
 POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"

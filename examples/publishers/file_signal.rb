@@ -27,7 +27,7 @@ module FileSignal
   FURTHEST_BARE_HINT = 1_000_000_000
   FURTHEST = 9_007_199_254_740_991 - 1000 * GAP
   # Characters of an epoch that a store keeps for life: they tell its epochs from another store's.
-  FAMILY = 6
+  FAMILY = 4
   MOST_STRANGERS = 8
   MEND = 'let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
   POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
