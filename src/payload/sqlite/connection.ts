@@ -3,7 +3,7 @@ import { DEFAULT_RETENTION, type Retention } from '../../options.js'
 import type { Head } from '../engine.js'
 import type { Database, Statement } from './driver.js'
 import type { StoreFiles } from './files.js'
-import type { Finding } from './schema/migrate.js'
+import { type Finding, hasItsMarks } from './schema/migrate.js'
 import type { Tables } from './schema/tables.js'
 
 /** One open store file, until it is found replaced. */
@@ -24,7 +24,7 @@ export interface Connection {
   rowAt(n: number): RowMark | null
   /** Newest pruned row number of a key, 0 for none. */
   markOf(key: string): number
-  /** Throws `Incomplete` where a table, an index or a trigger of ours has gone since the last call. */
+  /** Throws `Incomplete` where a table, an index, a trigger or marks of ours have gone since the last call. */
   checkSchema(): void
   /** Throws `Damaged` where SQLite does not find its pages in order. Reads the whole file, but for large payloads. */
   check(): void
@@ -94,6 +94,7 @@ export function createConnection(
   const selectTotal = db.prepare(
     'SELECT page_count * page_size AS total FROM pragma_page_count, pragma_page_size',
   )
+  const selectMarks = db.prepare(`SELECT 1 FROM ${standingTable} WHERE ${hasItsMarks(tables)}`)
   const selectVersion = db.prepare('PRAGMA schema_version')
   let schemaVersion = -1
   const begins = { BEGIN: db.prepare('BEGIN'), 'BEGIN IMMEDIATE': db.prepare('BEGIN IMMEDIATE') }
@@ -124,6 +125,7 @@ export function createConnection(
   }
 
   function checkSchema(): void {
+    if (selectMarks.get() === undefined) throw new Incomplete('marks of the store are gone')
     const { schema_version: version } = selectVersion.get() as { schema_version: number }
     if (version === schemaVersion) return
     if (schemaVersion !== -1 && !isWhole(db)) throw new Incomplete('tables of the store are gone')

@@ -211,6 +211,8 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     } else if (isGuest) {
       throw error instanceof Leftovers || error instanceof Split ? giveUp() : toFault(error, path)
     } else if (isTorn(error)) {
+      if (!lookAt(`${path}-shm`))
+        throw new FileSignalError('STORE_FOREIGN', `${quotePath(path)} is cut short`)
       // Whoever is still on the -wal that was deleted saves what it has at its next look.
       if (round < TORN_ROUNDS) await pause(LONGEST_PAUSE)
       else await repair(dropIndex)

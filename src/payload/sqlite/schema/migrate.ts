@@ -59,6 +59,8 @@ export function migrate(db: Database, { isGuest, tables }: Finding): boolean {
   const wasWhole = isComplete(db, tables)
   for (const schema of SCHEMAS) db.exec(schema(tables, randomEpoch()))
   db.exec(privateTables(tables))
+  // Marks that somebody has deleted: any row up to there may have been pruned.
+  db.exec(`UPDATE ${tables.standing} SET floor = marked WHERE NOT (${hasItsMarks(tables)})`)
   // The application's database keeps what it says of itself.
   if (isGuest) {
     db.exec(`INSERT OR REPLACE INTO ${tables.meta} (name, value) VALUES ('version', '${SCHEMAS.length}')`)
@@ -92,9 +94,17 @@ function isComplete(db: Database, tables: Tables): boolean {
     .get() as { count: number }
   if (count < names.length) return false
   const rows = db
-    .prepare(`SELECT 1 FROM ${standing}, sqlite_sequence WHERE name = '${events}' AND epoch <> ''`)
+    .prepare(
+      `SELECT 1 FROM ${standing}, sqlite_sequence
+        WHERE name = '${events}' AND epoch <> '' AND (${hasItsMarks(tables)})`,
+    )
     .all()
   return rows.length > 0
+}
+
+/** SQL that is true where the newest mark is there, or folded into the floor. */
+export function hasItsMarks({ pruned }: Tables): string {
+  return `marked <= floor OR EXISTS (SELECT 1 FROM ${pruned} WHERE n = marked)`
 }
 
 function guestVersion(db: Database): number {
