@@ -21,7 +21,7 @@ const words = (text: string) => text.split(',').filter(Boolean)
 
 console.log(`seed ${seed}, ${minutes} min`)
 // Interrupted, what was mounted and started goes as well.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 const outcome = await runFaults({
   seed,
   ms: minutes * 60_000,
