@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
@@ -84,6 +84,15 @@ for (const language of LANGUAGES) {
       }
     }
 
+    /** Id of the newest event of an app that was killed. */
+    async function killed(): Promise<string> {
+      const { stdout } = await runProgram(process.execPath, ['--input-type=module', '-e', KILLED], {
+        cwd: PROJECT,
+        env: { FILE_SIGNAL_ROOT: root },
+      })
+      return stdout.trim()
+    }
+
     const rows = () => raw((database) => database.prepare('SELECT count(*) AS n FROM events').get())
     const strangers = () =>
       raw((database) => database.prepare("SELECT value FROM meta WHERE name = 'strangers'").get())
@@ -108,13 +117,26 @@ for (const language of LANGUAGES) {
       await events.close()
     }
 
+    it('that stands beside the -wal of a killed process, of another file, refuses until Node has cleared that', async () => {
+      execFileSync('cp', [store(), join(root, 'copy')])
+      const seen = placeOf(await killed())
+      const stray = statSync(`${store()}-wal`).size
+      renameSync(join(root, 'copy'), store())
+      const { code, stdout, stderr } = await command(['a', '"first"'])
+      expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' })
+      expect(stderr).to.match(/^STORE_FAILED: .*-wal" belongs to another file .*: npx file-signal stats/)
+      expect(statSync(`${store()}-wal`).size).to.equal(stray)
+      const events = createFileSignal({ root, onError: () => {} })
+      const { epoch } = (await events.stats()).store
+      await events.close()
+      expect(await publish('"first"')).to.deep.equal({ epoch, n: seen.n + GAP + 1 })
+      const check = raw((database) => database.prepare('PRAGMA integrity_check').get())
+      expect(check).to.deep.equal({ integrity_check: 'ok' })
+    })
+
     it('whose -wal was lost gives no number out twice, and names a new epoch', async () => {
-      const { stdout } = await runProgram(process.execPath, ['--input-type=module', '-e', KILLED], {
-        cwd: PROJECT,
-        env: { FILE_SIGNAL_ROOT: root },
-      })
+      const seen = placeOf(await killed())
       for (const side of ['-wal', '-shm']) rmSync(`${store()}${side}`)
-      const seen = placeOf(stdout.trim())
       expect(seen.n).to.equal(3)
       await expectNewEpoch(await publish('"first"'), seen)
     })

@@ -133,6 +133,10 @@ function file_signal_store(string $store, string $signal, array $row, $dedupe, i
                 'let file-signal make it, in the folder of the Node app: npx file-signal stats');
         }
     }
+    if (file_signal_is_foreign_wal($store)) {
+        throw new FileSignalError('STORE_FAILED', "\"$store-wal\" belongs to another file than stands there",
+            'let file-signal clear it, in the folder of the Node app: npx file-signal stats; nothing was stored');
+    }
     $db = null;
     try {
         $options = [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION];
@@ -160,6 +164,20 @@ function file_signal_store(string $store, string $signal, array $row, $dedupe, i
         }
         throw $error instanceof PDOException ? file_signal_fault($error, $store) : $error;
     }
+}
+
+/** SQLite would replay what a killed process left of one file into another that was put in its place since. */
+function file_signal_is_foreign_wal(string $store): bool
+{
+    clearstatcache();
+    if (is_link("$store-owner") || !is_file("$store-owner")) {
+        return false;
+    }
+    $note = explode(' ', trim((string) @file_get_contents("$store-owner", false, null, 0, 96)));
+    $main = @lstat($store);
+    $wal = @lstat("$store-wal");
+    return $main && $wal && count($note) === 2 && (int) $note[0] !== $main['ino'] && (int) $note[1] === $wal['ino']
+        && $wal['size'] > 0 && $wal['mtime'] <= $main['ctime'];
 }
 
 function file_signal_check_store(PDO $db, string $store)

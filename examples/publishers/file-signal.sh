@@ -131,6 +131,8 @@ file_signal() (
     done
     [ -f "$store" ] || fail 1 STORE_MISSING "no store at \"$store\", or this user may not enter its folder" \
       'let file-signal make it, in the folder of the Node app: npx file-signal stats'
+    ! is_foreign_wal || fail 1 STORE_FAILED "\"$store-wal\" belongs to another file than stands there" \
+      'let file-signal clear it, in the folder of the Node app: npx file-signal stats; nothing was stored'
     marks=$(printf 'PRAGMA application_id; PRAGMA user_version; PRAGMA journal_mode;' | query "$store" | tr '\n' ' ')
     case $marks in
       '1179871591 1 wal ') synchronous=NORMAL ;;
@@ -171,6 +173,20 @@ file_signal() (
     case $named in *[!0-9a-z]*) return 1 ;; esac
     case $number in 0?*) return 1 ;; esac
     [ ${#named} -ge 4 ] && [ ${#named} -le 32 ]
+  }
+
+  # SQLite would replay what a killed process left of one file into another that was put in its place since.
+  is_foreign_wal() {
+    [ -s "$store-wal" ] && [ -f "$store-owner" ] && [ ! -h "$store-owner" ] && [ -r "$store-owner" ] || return 1
+    read -r owner owned <"$store-owner"
+    [ "$owner" != "$(inode "$store")" ] && [ "${owned%%.*}" = "$(inode "$store-wal")" ] &&
+      [ -n "$(find "$store" -prune -cnewer "$store-wal" 2>/dev/null)" ]
+  }
+
+  inode() { # FILE
+    listed=$(ls -di "$1")
+    listed=${listed#"${listed%%[! ]*}"}
+    printf %s "${listed%% *}"
   }
 
   insert() {

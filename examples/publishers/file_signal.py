@@ -33,6 +33,7 @@ FURTHEST = 9007199254740991 - 1000 * GAP
 FAMILY = 4
 MOST_STRANGERS = 8
 MEND = 'let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
+CLEAR = 'let file-signal clear it, in the folder of the Node app: npx file-signal stats; nothing was stored'
 POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
 BAD_INPUT = ('KEY_INVALID', 'EVENT_INVALID', 'DEDUPE_INVALID', 'PAYLOAD_INVALID', 'PAYLOAD_TOO_LARGE')
 
@@ -122,6 +123,8 @@ def insert(store, file, row, dedupe, wait):
             if suffix == '':
                 raise FileSignalError('STORE_MISSING', 'no store at "{}" ({})'.format(store, error.strerror),
                                       'let file-signal make it, in the folder of the Node app: npx file-signal stats')
+    if is_foreign_wal(store):
+        raise FileSignalError('STORE_FAILED', '"{}-wal" belongs to another file than stands there'.format(store), CLEAR)
     db = None
     try:
         db = sqlite3.connect('file:{}?mode=rw'.format(quote(store)), uri=True, timeout=wait, isolation_level=None)
@@ -140,6 +143,18 @@ def insert(store, file, row, dedupe, wait):
     finally:
         if db is not None:
             db.close()
+
+
+def is_foreign_wal(store):
+    """SQLite would replay what a killed process left of one file into another that was put in its place since."""
+    try:
+        with os.fdopen(os.open(store + '-owner', os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), 'rb') as note:
+            owner, owned = note.read(96).decode('latin-1').split()
+        main, wal = os.lstat(store), os.lstat(store + '-wal')
+    except (OSError, ValueError):
+        return False
+    return (owner != str(main.st_ino) and owned.split('.')[0] == str(wal.st_ino)
+            and wal.st_size > 0 and wal.st_mtime_ns < main.st_ctime_ns)
 
 
 def check_store(db, store):

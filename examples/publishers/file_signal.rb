@@ -30,6 +30,7 @@ module FileSignal
   FAMILY = 4
   MOST_STRANGERS = 8
   MEND = 'let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
+  CLEAR = 'let file-signal clear it, in the folder of the Node app: npx file-signal stats; nothing was stored'
   POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
 
   # `code` is a word such as STORE_BUSY, and begins the message.
@@ -158,6 +159,20 @@ module FileSignal
       raise Error.new('STORE_MISSING', "no store at \"#{store}\" (#{e.message})",
                       'let file-signal make it, in the folder of the Node app: npx file-signal stats')
     end
+    return unless foreign_wal?(store)
+
+    raise Error.new('STORE_FAILED', "\"#{store}-wal\" belongs to another file than stands there", CLEAR)
+  end
+
+  # SQLite would replay what a killed process left of one file into another that was put in its place since.
+  def foreign_wal?(store)
+    note = File.open("#{store}-owner", File::RDONLY | File::NOFOLLOW | File::NONBLOCK) { |file| file.read(96) }
+    owner, owned = note.to_s.split
+    main = File.lstat(store)
+    wal = File.lstat("#{store}-wal")
+    owner.to_i != main.ino && owned.to_i == wal.ino && wal.size.positive? && wal.mtime < main.ctime
+  rescue SystemCallError
+    false
   end
 
   def check_store(db, store)
