@@ -25,10 +25,12 @@ export interface Stretch {
 export function storedAgain(entries: readonly Entry[]): Set<string> {
   const first = new Map<string, string>()
   const again = new Set<string>()
-  /** The events that were acknowledged before the last fault of that kind. */
+  const lossy = new Set<number>()
+  /** The events that were acknowledged before such a fault was over. */
   let exposed = new Set<string>()
   for (const entry of entries) {
-    if (entry.type === 'action' && entry.lossy) exposed = new Set(first.keys())
+    if (entry.type === 'action' && entry.lossy) lossy.add(entry.index)
+    if ('index' in entry && lossy.has(entry.index)) exposed = new Set(first.keys())
     if (entry.type !== 'acked') continue
     const id = first.get(entry.nonce)
     if (id === undefined) first.set(entry.nonce, entry.id)
