@@ -23,7 +23,16 @@ const deeds: Record<string, (db: RawDatabase, prefix: string) => void> = {
     for (const name of TABLES) db.exec(`DROP TABLE ${prefix}${name}`)
   },
 }
-const TABLES = ['events', 'meta', 'standing', 'pruned', 'dedupes', 'claims', 'writers']
+const TABLES = [
+  'events',
+  'meta',
+  'standing',
+  'pruned',
+  'dedupes',
+  'mailbox_claims',
+  'writer_leases',
+  'lease_sightings',
+]
 for (const table of TABLES) {
   deeds[`the table ${table} is dropped`] = (db, prefix) => db.exec(`DROP TABLE ${prefix}${table}`)
 }

@@ -1,7 +1,16 @@
 import { findProgram } from '../../setup/program.js'
 import type { Fault } from './fault.js'
 
-const TABLES = ['events', 'standing', 'meta', 'pruned', 'dedupes', 'claims', 'writers']
+const TABLES = [
+  'events',
+  'standing',
+  'meta',
+  'pruned',
+  'dedupes',
+  'mailbox_claims',
+  'writer_leases',
+  'lease_sightings',
+]
 
 /** What operators, cleaners and schema tools do to rows and tables. */
 export const ROWS: readonly Fault[] = [

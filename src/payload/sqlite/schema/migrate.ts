@@ -76,7 +76,8 @@ function found(db: Database, path: string, tables: Tables, version: number): Fin
     )
   }
   const isWhole = (at: Database): boolean =>
-    isComplete(at, tables) && hasTable(at, tables.writers) && hasTable(at, tables.claims)
+    isComplete(at, tables) &&
+    [tables.writers, tables.claims, tables.sightings].every((name) => hasTable(at, name))
   const outdated = version < SCHEMAS.length || !isWhole(db)
   return { isGuest: tables === GUEST_TABLES, tables, outdated, isWhole }
 }
