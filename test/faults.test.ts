@@ -16,6 +16,7 @@ function goodRun(): Entry[] {
     const t = n * 100
     if (n === 6) {
       entries.push({ type: 'action', t: 590, index: 0, kind: 'unlink-all', resets: 1, lossy: true })
+      entries.push({ type: 'done', t: 590, index: 0, kind: 'unlink-all', what: '' })
       // Acknowledged and gone with its store: the reset tells of that.
       entries.push(acked(591, 'x-6', 'gone'))
       entries.push({ type: 'reset', t: 595, reader: 'r', id: 'y-5', reason: 'epoch' })

@@ -55,7 +55,12 @@ function faultBetween(
   to: number,
   counts: (lossy: boolean) => boolean,
 ): boolean {
-  return entries.some(
-    (entry) => entry.type === 'action' && entry.t >= from && entry.t <= to && counts(entry.lossy),
-  )
+  const running = new Set<number>()
+  for (const entry of entries) {
+    if (entry.t > to) break
+    if (entry.type === 'action' && counts(entry.lossy)) running.add(entry.index)
+    // What one does may come at its very end.
+    if (entry.type === 'done' && entry.t < from) running.delete(entry.index)
+  }
+  return running.size > 0
 }
