@@ -11,7 +11,7 @@ interface Commons {
 }
 
 /** The driver above all: two copies of SQLite in one process drop each other's locks when a file is closed. */
-export type Part = 'driver' | 'instance' | 'panel' | 'writers'
+export type Part = 'driver' | 'instance' | 'openers' | 'panel' | 'writers'
 
 const SLOT = Symbol.for('file-signal')
 const SHAPE = 1

@@ -3,7 +3,8 @@ import type { Cursor, Hint } from '../../event.js'
 import type { Appended, NewRow } from '../engine.js'
 import { ensureContinued } from './history.js'
 import { type Inserted, isPlain } from './insert.js'
-import { Moved, type Opened, type Opener, Unseen } from './opener.js'
+import { Moved, Unseen } from './obstacles.js'
+import type { Opened, Opener } from './opener.js'
 
 export interface CommitSite {
   readonly opener: Opener

@@ -3,6 +3,7 @@ import { DEFAULT_RETENTION, type Retention } from '../../options.js'
 import type { Head } from '../engine.js'
 import type { Database, Statement } from './driver.js'
 import type { StoreFiles } from './files.js'
+import { Damaged, Incomplete } from './obstacles.js'
 import { type Finding, hasItsMarks } from './schema/migrate.js'
 import type { Tables } from './schema/tables.js'
 
@@ -53,22 +54,6 @@ export interface Standing {
 export interface RowMark {
   readonly key: string
   readonly createdAt: number
-}
-
-/** Thrown where only the main file is gone: what is left of it must be cleared under the lock first. */
-export class Leftovers extends Error {}
-
-/** Thrown where rows or tables of ours have vanished: opening the store anew makes them again. */
-export class Incomplete extends Error {}
-
-/** Thrown where a store of ours is broken. */
-export class Damaged extends Error {
-  constructor(
-    readonly inode: string,
-    cause: unknown,
-  ) {
-    super('the store is damaged', { cause })
-  }
 }
 
 /** Prepares what every use of an open store needs. */

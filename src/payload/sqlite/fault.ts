@@ -55,6 +55,11 @@ export function isStuck(error: unknown): boolean {
   return /^SQLITE_(READONLY|CANTOPEN|IOERR|PERM)/.test(faultOf(error))
 }
 
+/** True where SQLite could not open a file of the store. */
+export function isUnopened(error: unknown): boolean {
+  return faultOf(error).startsWith('SQLITE_CANTOPEN')
+}
+
 /** True where a -shm describes another -wal than the one at the path. */
 export function isTorn(error: unknown): boolean {
   return faultOf(error) === 'SQLITE_IOERR_SHORT_READ'

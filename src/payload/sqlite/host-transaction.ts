@@ -1,12 +1,12 @@
 import { FileSignalError, quotePath } from '../../errors.js'
 import type { Cursor, Hint } from '../../event.js'
 import type { NewRow, Transacted, Work } from '../engine.js'
-import { Incomplete } from './connection.js'
 import type { Statement } from './driver.js'
 import { toFault } from './fault.js'
 import { current } from './history.js'
 import type { Host } from './host.js'
 import { type Inserted, prepareInsert } from './insert.js'
+import { Incomplete } from './obstacles.js'
 import type { Opened } from './opener.js'
 
 /** How a transaction ended: its rows, or why nothing is stored. */

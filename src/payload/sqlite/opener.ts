@@ -1,23 +1,27 @@
-import { renameSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { attempt as attemptTo } from '../../attempt.js'
-import { codeOf, FileSignalError, quotePath } from '../../errors.js'
+import { FileSignalError, quotePath } from '../../errors.js'
 import { lookAt, makeFile } from '../../folders.js'
-import type { Appended, PayloadSite } from '../engine.js'
+import type { PayloadSite } from '../engine.js'
 import { abandon } from './abandon.js'
 import { atExit } from './at-exit.js'
 import { connect, gone } from './connect.js'
-import { type Connection, Damaged, Incomplete, Leftovers } from './connection.js'
-import { isBusy, isDamage, isMissing, isStuck, isTorn, isUnshared, toFault, weaknessOf } from './fault.js'
+import type { Connection } from './connection.js'
+import { isBusy, isDamage, isMissing, isStuck, isTorn, isUnopened, isUnshared, toFault } from './fault.js'
 import { inodeOf, type Place } from './files.js'
 import { ensureContinued, isContinued, type Known, learn } from './history.js'
 import type { Host } from './host.js'
 import { type LeaseRows, prepareLeases } from './leases.js'
 import { withLock } from './lock.js'
+import { Damaged, Incomplete, isOfConnection, Leftovers, Moved, Split } from './obstacles.js'
 import { isForeignWal } from './owner.js'
+import { createReports } from './reports.js'
 import { gather, type Rescued } from './rescue.js'
 import { prepareRows, type Rows } from './rows.js'
+import { moveAside } from './set-aside.js'
+import { createSiblings } from './siblings.js'
 
 /** An open store with its statements. */
 export interface Opened {
@@ -32,23 +36,6 @@ export interface Opened {
   unsaved: number
   /** Told that the store has lost what was seen or signalled. */
   readonly onRenewed: () => void
-}
-
-/** Thrown after a commit into a file that no longer stands at the path. */
-export class Moved extends Error {}
-
-/** Thrown where the connection's -wal or -shm is not the one at the path: it must be given up under the lock first. */
-export class Split extends Error {}
-
-/** Thrown after a commit where the path cannot be looked at, so that nobody knows yet what it was good for. */
-export class Unseen extends Error {
-  /** `look` looks again: throws `Moved`, or what keeps it from looking; otherwise the commit counts. */
-  constructor(
-    readonly look: () => readonly Appended[],
-    cause: unknown,
-  ) {
-    super('the path of the store cannot be looked at', { cause })
-  }
 }
 
 /** Keeps one connection to whatever file stands at the store's path. */
@@ -78,13 +65,14 @@ const SPIN = 1
 const LONGEST_PAUSE = 25
 /** Opening anew heals at once, or not at all. */
 const MOST_OPENINGS = 3
-/** Milliseconds in which every process has looked, and what one did about a lost file has reached the others. */
-const QUIET = 10_000
+/** Milliseconds in which others let go of what was lost: some sweeps. */
+const HEALING = 3000
 /** Some sweeps: a process that streams has looked by then. */
 const TORN_ROUNDS = 120
 
 /** With `host` the store is the application's own database, opened by the copy of SQLite that it uses. */
 export function createOpener(path: string, site: PayloadSite, host: Host | null): Opener {
+  const reports = createReports(path, site.report)
   let opened: Opened | null = null
   /** A connection whose file is gone from the path: kept until its leftovers were told from the new store's. */
   let orphan: Connection | null = null
@@ -95,8 +83,9 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   let known: Known | null = null
   let closed = false
   let stayAtExit = () => {}
-  /** Until then another epoch is the outcome of what was reported already. */
-  let quietUntil = 0
+  /** Until then others of this process, in its worker threads, may still have to let go of a lost -wal. */
+  let healsUntil = 0
+  const siblings = createSiblings(path, letGoOfLost)
   /** Once an application's database, always one: its files are never repaired. */
   let isGuest = host !== null
 
@@ -112,6 +101,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     if (orphan && isStale(orphan)) throw new Leftovers(path)
     stayAtExit()
     stayAtExit = atExit(letGo)
+    siblings.join()
     return openAnew()
   }
 
@@ -125,17 +115,17 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       known: known ?? { ...connection.head(), row: null },
       lookedAt: Number.NEGATIVE_INFINITY,
       unsaved: Number.POSITIVE_INFINITY,
-      onRenewed: reportRestored,
+      onRenewed: reports.restored,
     }
-    if (rescued.length > 0) reportSplit(restored)
-    else if (isRenewed) reportRestored()
+    if (rescued.length > 0) reports.split(restored)
+    else if (isRenewed) reports.restored()
     rescued = []
     opened = fresh
     recognise(fresh)
     orphan?.close()
     orphan = null
     if (connection.network) {
-      site.report(new FileSignalError('STORE_NETWORK', `${quotePath(path)} ${weaknessOf(path)}`))
+      reports.network()
     }
     return fresh
   }
@@ -177,28 +167,20 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       } catch (error) {
         firstFailure ||= performance.now()
         if (isBusy(error) && performance.now() - firstFailure < SPIN) continue
-        if (!isOfSqlite(error) || isBusy(error)) throw error
+        if (!isOfConnection(error) || isBusy(error)) throw error
         openings += 1
         if (openings > MOST_OPENINGS || !opened) throw error
         // Whatever SQLite says about a file that is no longer at the path: look at the one that is.
         if (error instanceof Moved || opened.connection.files.look() !== 'here') continue
-        if (error instanceof Incomplete || isMissing(error)) mend()
-        else if (isStuck(error) && openings === 1) reopen()
-        else throw error
+        const isCurable = isStuck(error) && openings === 1 && !isGuest
+        if (!isCurable && !(error instanceof Incomplete || isMissing(error))) throw error
+        reopen()
       }
     }
   }
 
-  /** Rights that are right again, or an index that was spoilt, are seen by a new connection only. */
+  /** Sees rights that are right again, and makes what is missing of our tables. */
   function reopen(): void {
-    if (!opened || isGuest) return
-    known = opened.known
-    opened.connection.close()
-    opened = null
-  }
-
-  /** What is missing of our tables is made again where a store is opened. */
-  function mend(): void {
     if (!opened) return
     known = opened.known
     opened.connection.close()
@@ -210,6 +192,9 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       await pause(Math.min(2 ** round, LONGEST_PAUSE) * (0.5 + Math.random() / 2))
     } else if (isGuest) {
       throw error instanceof Leftovers || error instanceof Split ? giveUp() : toFault(error, path)
+    } else if (isUnopened(error) && performance.now() < healsUntil) {
+      if (performance.now() > healsUntil - HEALING) throw stillLost(path)
+      await pause(LONGEST_PAUSE)
     } else if (isTorn(error)) {
       if (!lookAt(`${path}-shm`))
         throw new FileSignalError('STORE_FOREIGN', `${quotePath(path)} is cut short`)
@@ -258,15 +243,24 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     }
     // An index that is there without its -wal describes another one to whoever opens the store.
     if (lookAt(`${path}-shm`)?.ino === connection.files.shm) rmSync(`${path}-shm`, { force: true })
+    siblings.dismiss()
     abandon(connection)
     split = null
-    if (rescued.length === 0) reportSplit(0)
-    else quietUntil = performance.now() + QUIET
+    healsUntil = performance.now() + 2 * HEALING
+    if (rescued.length === 0) reports.split(0)
+    else reports.hush()
   }
 
   /** An index without its -wal. SQLite makes it anew from the -wal that is there; who still holds it looks, and opens anew. */
   function dropIndex(): void {
     rmSync(`${path}-shm`, { force: true })
+  }
+
+  /** A sibling gives up what both have lost: its own connection is still open, so that closing this one does nothing. */
+  function letGoOfLost(): void {
+    if (opened && isLeft(opened)) leave(opened, 'split')
+    split?.connection.close()
+    split = null
   }
 
   /** Only the main file is gone or replaced: its -wal and -shm would spoil the next store. */
@@ -279,39 +273,14 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   }
 
   function setAside(inode: string): void {
-    if (inodeOf(path) !== inode) return
-    quietUntil = performance.now() + QUIET
-    const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
-    for (const suffix of ['-wal', '-shm', '']) moveAway(`${path}${suffix}`, `${aside}${suffix}`)
-    site.report(
-      new FileSignalError(
-        'STORE_DAMAGED',
-        `${quotePath(path)} is damaged and was renamed to ${quotePath(aside)}`,
-      ),
-    )
-  }
-
-  function reportSplit(restored: number): void {
-    const what = `a -wal or -shm file of ${quotePath(path)} was deleted or replaced while it was open`
-    quietUntil = performance.now() + QUIET
-    const saved = restored === 1 ? '1 event was put back' : `${restored} events were put back`
-    site.report(new FileSignalError('STORE_SPLIT', restored === 0 ? what : `${what}; ${saved}`))
-  }
-
-  function reportRestored(): void {
-    const now = performance.now()
-    if (now < quietUntil) return
-    quietUntil = now + QUIET
-    const what = `${quotePath(path)} is another file, or is in an older state, than was signalled or seen here`
-    site.report(new FileSignalError('STORE_RESTORED', what))
+    if (inodeOf(path) === inode) reports.damaged(moveAside(path))
   }
 
   /** Closes everything. What only a lost -wal has is put back first; nobody is left to wait for a lock. */
   function letGo(): void {
     if (opened && isLeft(opened)) leave(opened, 'split')
     attemptTo(() => {
-      if (!split || isGuest) return
-      giveUpSplit()
+      if (!isGuest) giveUpSplit()
       if (rescued.length > 0) openAnew()
     })
     opened?.connection.close()
@@ -342,6 +311,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       closed = true
       stayAtExit()
       letGo()
+      siblings.leave()
     },
   }
 }
@@ -354,30 +324,19 @@ function isRecognised(opened: Opened): boolean {
   return isGood
 }
 
+/** An application's own handle on a store of ours, or a worker thread that does nothing. */
+function stillLost(path: string): FileSignalError {
+  const what = `another connection of this process is on a deleted -shm file of ${quotePath(path)}`
+  return new FileSignalError('STORE_FAILED', what, {
+    remedy: 'close it, or restart the process; the event was not stored',
+  })
+}
+
 /** True where closing would touch files at the path that are not the connection's own. */
 function isLeft({ connection: { isGuest, files } }: Opened): boolean {
   try {
     return !isGuest && files.look() === 'split'
   } catch {
     return false
-  }
-}
-
-/** False for what needs a lock first, and for what is no matter of the file at the path. */
-function isOfSqlite(error: unknown): boolean {
-  return !(
-    error instanceof FileSignalError ||
-    error instanceof Leftovers ||
-    error instanceof Damaged ||
-    error instanceof Split ||
-    error instanceof Unseen
-  )
-}
-
-function moveAway(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
   }
 }

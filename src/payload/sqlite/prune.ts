@@ -3,11 +3,11 @@ import { FileSignalError } from '../../errors.js'
 import type { NewRow, PayloadSite, PruneResult } from '../engine.js'
 import type { Stamped } from './ages.js'
 import { createClockWatch } from './clock-watch.js'
-import { Damaged, Leftovers } from './connection.js'
 import { createWatch, type StoreSize } from './excess.js'
 import { isBusy, isDamage, toFault } from './fault.js'
 import { createHeldLong } from './held-long.js'
 import { lockFolder, withLock } from './lock.js'
+import { Damaged, Leftovers, Split } from './obstacles.js'
 import type { Opened, Opener } from './opener.js'
 import { createPace } from './pace.js'
 import { createPass, type Pass } from './pass.js'
@@ -185,7 +185,7 @@ export function createPruner(
 }
 
 function isBroken(error: unknown): boolean {
-  return error instanceof Leftovers || error instanceof Damaged || isDamage(error)
+  return error instanceof Leftovers || error instanceof Split || error instanceof Damaged || isDamage(error)
 }
 
 /**

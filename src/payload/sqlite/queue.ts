@@ -5,7 +5,8 @@ import type { Appended, NewRow, Transacted, Work } from '../engine.js'
 import { type Adrift, type CommitSite, commit } from './commit.js'
 import { toFault } from './fault.js'
 import type { TransactionEnd } from './host-transaction.js'
-import { Moved, type Opened, PATIENCE, Unseen } from './opener.js'
+import { Moved, Unseen } from './obstacles.js'
+import { type Opened, PATIENCE } from './opener.js'
 
 /** Appends in the order of the calls, whatever the store is doing. */
 export interface AppendQueue {
