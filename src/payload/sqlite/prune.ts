@@ -5,10 +5,10 @@ import type { Stamped } from './ages.js'
 import { createClockWatch } from './clock-watch.js'
 import { Damaged, Leftovers } from './connection.js'
 import { createWatch, type StoreSize } from './excess.js'
-import { isBusy, isDamage, toFault } from './fault.js'
+import { isBusy, isDamage, isTorn, toFault } from './fault.js'
 import { createHeldLong } from './held-long.js'
 import { lockFolder, withLock } from './lock.js'
-import type { Opened, Opener } from './opener.js'
+import { type Opened, type Opener, Split } from './opener.js'
 import { createPace } from './pace.js'
 import { createPass, type Pass } from './pass.js'
 import { createRelief } from './relief.js'
@@ -185,7 +185,7 @@ export function createPruner(
 }
 
 function isBroken(error: unknown): boolean {
-  return error instanceof Leftovers || error instanceof Damaged || isDamage(error)
+  return [Leftovers, Damaged, Split].some((kind) => error instanceof kind) || isDamage(error) || isTorn(error)
 }
 
 /**
