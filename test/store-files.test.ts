@@ -64,6 +64,13 @@ describe('what is done to the files of a store', () => {
     })
   }
 
+  it('prunes a store whose side files have just been unlinked', async () => {
+    await incident.publish('a0')
+    for (const suffix of ['-wal', '-shm']) rmSync(incident.path + suffix)
+    expect((await incident.web.prune()).ran).to.equal(true)
+    await incident.expectHealed(['STORE_SPLIT'])
+  })
+
   it('loses nothing where the web process copies its store with fs, and a sqlite3 opens and closes it', async () => {
     const copy = `${incident.root}/copy.sqlite`
     const worker = await incident.worker()

@@ -196,7 +196,8 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       if (performance.now() > healsUntil - HEALING) throw stillLost(path)
       await pause(LONGEST_PAUSE)
     } else if (isTorn(error)) {
-      if (!lookAt(`${path}-shm`))
+      // Not at the first look: whoever mends the store may have deleted it just now.
+      if (round > 2 && !lookAt(`${path}-shm`))
         throw new FileSignalError('STORE_FOREIGN', `${quotePath(path)} is cut short`)
       // Whoever is still on the -wal that was deleted saves what it has at its next look.
       if (round < TORN_ROUNDS) await pause(LONGEST_PAUSE)

@@ -4,7 +4,7 @@ import type { NewRow, PayloadSite, PruneResult } from '../engine.js'
 import type { Stamped } from './ages.js'
 import { createClockWatch } from './clock-watch.js'
 import { createWatch, type StoreSize } from './excess.js'
-import { isBusy, isDamage, toFault } from './fault.js'
+import { isBusy, isDamage, isTorn, toFault } from './fault.js'
 import { createHeldLong } from './held-long.js'
 import { lockFolder, withLock } from './lock.js'
 import { Damaged, Leftovers, Split } from './obstacles.js'
@@ -185,7 +185,7 @@ export function createPruner(
 }
 
 function isBroken(error: unknown): boolean {
-  return error instanceof Leftovers || error instanceof Split || error instanceof Damaged || isDamage(error)
+  return [Leftovers, Damaged, Split].some((kind) => error instanceof kind) || isDamage(error) || isTorn(error)
 }
 
 /**
