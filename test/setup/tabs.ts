@@ -203,16 +203,23 @@ export function leaderOf(tabs: readonly Tab[]): Promise<Tab> {
   return until(() => Promise.any(tabs.map(isLeading)), 'a leader')
 }
 
+/** Milliseconds until the machine has let a tab work while the others rest. */
+const PATIENCE = 30_000
+
 /** The process that runs a tab: the one that is busy while the tab is, and without which the tab does not answer. */
 export async function rendererOf(tab: Tab, browser: CDPSession): Promise<number> {
-  const before = await cpuTimes(browser)
-  return until(async () => {
-    await tab.page.evaluate('{ const end = performance.now() + 100; while (performance.now() < end); }')
-    const times = [...(await cpuTimes(browser))]
-    const spent = times.map(([pid, time]) => ({ pid, time: time - (before.get(pid) ?? time) }))
-    const [most, next] = spent.sort((a, b) => b.time - a.time)
-    return most && most.time > 3 * (next?.time ?? 0) && (await isSilentWithout(most.pid, tab)) && most.pid
-  }, 'the process of a tab')
+  return until(
+    async () => {
+      const before = await cpuTimes(browser)
+      await tab.page.evaluate('{ const end = performance.now() + 100; while (performance.now() < end); }')
+      const times = [...(await cpuTimes(browser))]
+      const spent = times.map(([pid, time]) => ({ pid, time: time - (before.get(pid) ?? time) }))
+      const [most, next] = spent.sort((a, b) => b.time - a.time)
+      return most && most.time > 3 * (next?.time ?? 0) && (await isSilentWithout(most.pid, tab)) && most.pid
+    },
+    'the process of a tab',
+    PATIENCE,
+  )
 }
 
 async function isSilentWithout(pid: number, tab: Tab): Promise<boolean> {

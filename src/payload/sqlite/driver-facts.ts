@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { dirname, join } from 'node:path'
-import { findLibrary } from '../../library.js'
+import { findLibrary, isBundled } from '../../library.js'
 import { isVersionBelow } from './driver-choice.js'
 import { findElsewhere } from './driver-elsewhere.js'
 
@@ -53,7 +53,7 @@ export function inspectSqlite(): SqliteFacts {
     platform,
     glibc,
     betterSqlite3,
-    elsewhere: betterSqlite3 ? null : findElsewhere(),
+    elsewhere: betterSqlite3 || !isBundled() ? null : findElsewhere(),
     nodeSqlite: isBuiltin('node:sqlite') ? (sqlite ?? '') : null,
   }
 }
