@@ -483,7 +483,7 @@ describe('a mailbox over several processes', () => {
     const client = await stream(web.url)
     await until(() => client.payloads().length === 1, 'the first job')
     const raw = openRawDatabase((await events.stats()).store.place)
-    raw.exec('DROP TABLE claims')
+    raw.exec('DROP TABLE mailbox_claims')
     raw.close()
     await events.signal('a', 1)
     await until(() => client.payloads().length === 2, 'the job after it')

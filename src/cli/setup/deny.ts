@@ -5,7 +5,7 @@ import { fromRoot } from './environment.js'
 /** What the server files of the package deny, as all of them write it. */
 const RULE = String.raw`(/sse_signals/|\.sqlite[^/]*$|\.signal$|/\.(env|file-signal))`
 /** What SQLite and file-signal put beside a store. */
-const BESIDE = String.raw`(-wal|-shm|-journal|\.damaged-[^/]*)?$`
+const BESIDE = String.raw`(-wal|-shm|-journal|-owner|\.damaged-[^/]*)?$`
 
 /**
  * A server file of the package that denies the chosen store and signal folder too, where the rule does not

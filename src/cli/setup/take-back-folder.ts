@@ -20,7 +20,7 @@ export const REMOVE_STORE = 'Delete the store with all its events? Stop the app 
 const SEEMS_OPEN = 'it is open, or was when its program was killed: stop the app first'
 
 /** What SQLite and file-signal put beside a store, after its name. */
-const STORE_SUFFIX = /^(-wal|-shm|-journal|\.damaged-.*)?$/
+const STORE_SUFFIX = /^(-wal|-shm|-journal|-owner|\.damaged-.*)?$/
 
 /**
  * Deletes the store, and what lies beside it. In a folder that init has made, an empty file is a store too, and

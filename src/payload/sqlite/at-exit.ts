@@ -1,3 +1,5 @@
+import { attempt } from '../../attempt.js'
+
 const work = new Set<() => void>()
 
 /**
@@ -15,5 +17,5 @@ export function atExit(fn: () => void): () => void {
 }
 
 function doAll(): void {
-  for (const fn of work) fn()
+  for (const fn of work) attempt(fn)
 }

@@ -29,7 +29,11 @@ import { type Finding, inspect, isOurs, migrate } from './schema/migrate.js'
  * Synchronous and never waiting: a busy store throws SQLITE_BUSY, a half-deleted one `Leftovers`.
  * Otherwise throws STORE_FOREIGN, STORE_NEWER, STORE_UNWRITABLE, STORE_FULL, PATH_UNSAFE or the driver's error.
  */
-export function connect(path: string, site: PayloadSite, { host, wasGuest, rescued }: Entry): Connected {
+export function connect(
+  path: string,
+  site: PayloadSite,
+  { host, wasGuest, rescued, onPutBack }: Entry,
+): Connected {
   if (!host && !wasGuest) makeReady(path, site)
   const before = inodeOf(path)
   if (before === '') throw gone(path)
@@ -51,10 +55,10 @@ export function connect(path: string, site: PayloadSite, { host, wasGuest, rescu
     if (mode === 'wal' && (files.wal === 0 || files.shm === 0)) throw finding.isGuest ? gone(path) : torn()
     const connection = createConnection(db, files, isWeak, finding)
     connection.checkSchema()
-    const rescue = rescued.length > 0 ? putBack(connection, rescued) : null
-    const isRenewed = settle(connection, before, site, isMended || rescue?.isMixed === true)
+    if (rescued.length > 0) onPutBack(putBack(connection, rescued))
+    const isRenewed = settle(connection, before, site, isMended)
     if (mode === 'wal' && !finding.isGuest) noteOwner(path, site)
-    return { connection, isRenewed, restored: rescue?.restored ?? 0 }
+    return { connection, isRenewed }
   } catch (error) {
     noteCause(error, path)
     const damaged = isDamage(error) && host === null && saysItIsOurs(db)
@@ -69,14 +73,14 @@ export interface Entry {
   readonly wasGuest: boolean
   /** Rows of a connection that was no longer on the store's files. */
   readonly rescued: Rescued
+  /** Told how many of them have been put back, and are safe, whatever fails behind. */
+  readonly onPutBack: (restored: number) => void
 }
 
 export interface Connected {
   readonly connection: Connection
   /** True where a store that was there before has got a new epoch. */
   readonly isRenewed: boolean
-  /** Rows that were put back. */
-  readonly restored: number
 }
 
 /** Makes folder and file where they are missing. */

@@ -106,20 +106,18 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   }
 
   function openAnew(): Opened {
-    const { connection, isRenewed, restored } = connect(path, site, { host, wasGuest: isGuest, rescued })
+    const { connection, isRenewed } = connect(path, site, {
+      host,
+      wasGuest: isGuest,
+      rescued,
+      onPutBack: (restored) => {
+        rescued = []
+        reports.split(restored)
+      },
+    })
     isGuest = connection.isGuest
-    const fresh: Opened = {
-      connection,
-      rows: prepareRows(connection),
-      leases: prepareLeases(connection, connection.tables),
-      known: known ?? { ...connection.head(), row: null },
-      lookedAt: Number.NEGATIVE_INFINITY,
-      unsaved: Number.POSITIVE_INFINITY,
-      onRenewed: reports.restored,
-    }
-    if (rescued.length > 0) reports.split(restored)
-    else if (isRenewed) reports.restored()
-    rescued = []
+    const fresh = prepare(connection)
+    if (isRenewed) reports.restored()
     opened = fresh
     recognise(fresh)
     orphan?.close()
@@ -128,6 +126,23 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
       reports.network()
     }
     return fresh
+  }
+
+  function prepare(connection: Connection): Opened {
+    try {
+      return {
+        connection,
+        rows: prepareRows(connection),
+        leases: prepareLeases(connection, connection.tables),
+        known: known ?? { ...connection.head(), row: null },
+        lookedAt: Number.NEGATIVE_INFINITY,
+        unsaved: Number.POSITIVE_INFINITY,
+        onRenewed: reports.restored,
+      }
+    } catch (error) {
+      connection.close()
+      throw error
+    }
   }
 
   /** Compares a store with what was known of the one before it. A busy one is compared at the next look. */
@@ -148,6 +163,7 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     known = left.known
     if (place === 'split') split = left
     else {
+      reports.speak()
       orphan?.close()
       orphan = left.connection
     }
@@ -191,7 +207,8 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
     if (isBusy(error)) {
       await pause(Math.min(2 ** round, LONGEST_PAUSE) * (0.5 + Math.random() / 2))
     } else if (isGuest) {
-      throw error instanceof Leftovers || error instanceof Split ? giveUp() : toFault(error, path)
+      const isLost = error instanceof Leftovers || error instanceof Split || isTorn(error)
+      throw isLost ? giveUp() : toFault(error, path)
     } else if (isUnopened(error) && performance.now() < healsUntil) {
       if (performance.now() > healsUntil - HEALING) throw stillLost(path)
       await pause(LONGEST_PAUSE)
@@ -274,7 +291,10 @@ export function createOpener(path: string, site: PayloadSite, host: Host | null)
   }
 
   function setAside(inode: string): void {
-    if (inodeOf(path) === inode) reports.damaged(moveAside(path))
+    if (inodeOf(path) !== inode) return
+    const aside = moveAside(path)
+    if (opened) leave(opened, 'moved')
+    reports.damaged(aside)
   }
 
   /** Closes everything. What only a lost -wal has is put back first; nobody is left to wait for a lock. */

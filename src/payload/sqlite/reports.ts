@@ -14,6 +14,8 @@ export interface Reports {
   network(): void
   /** What follows is part of an incident that will be told. */
   hush(): void
+  /** What follows is an incident of its own. */
+  speak(): void
 }
 
 /** Milliseconds in which every process has looked, and what one did about a lost file has reached the others. */
@@ -28,6 +30,9 @@ export function createReports(path: string, report: (error: FileSignalError) => 
 
   return {
     hush,
+    speak: () => {
+      quietUntil = 0
+    },
     split: (restored) => {
       hush()
       const what = `a -wal or -shm file of ${quotePath(path)} was deleted or replaced while it was open`

@@ -1,4 +1,4 @@
-import type { Connection, RowMark } from './connection.js'
+import { type Connection, type RowMark, renew } from './connection.js'
 
 /**
  * Rows of a connection whose -wal was unlinked: what was committed to it, and not yet copied into the main file, can be
@@ -12,12 +12,6 @@ interface RescuedRow extends RowMark {
   readonly payload: string
   readonly kind: number
   readonly dedupe: string | null
-}
-
-/** Rows that were put back, and whether others had taken some of their numbers, or filled what lies behind. */
-export interface Rescue {
-  readonly restored: number
-  readonly isMixed: boolean
 }
 
 /** A -wal rarely holds more: SQLite copies it into the main file at 4 MB. */
@@ -46,10 +40,10 @@ export function gather({ prepare, tables }: Connection, upTo: number): Rescued {
 
 /**
  * Puts back, under their own numbers, those rows that the store does not have. Where others have given such a number
- * out again meanwhile, a row gets a new one; then, and where rows were filled in behind the head, the store needs a
- * new epoch, for readers have passed by.
+ * out again meanwhile, a row gets a new one; then, and where rows were filled in behind the head, the store gets a
+ * new epoch, for readers have passed by. Returns how many there were.
  */
-export function putBack(connection: Connection, rescued: Rescued): Rescue {
+export function putBack(connection: Connection, rescued: Rescued): number {
   const { events, dedupes } = connection.tables
   const insert = connection.prepare(
     `INSERT INTO ${events} (id, key, event, payload, kind, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
@@ -81,6 +75,7 @@ export function putBack(connection: Connection, rescued: Rescued): Rescue {
     for (const { key, event, payload, kind, createdAt } of displaced) {
       insertAnew.run(key, event, payload, kind, createdAt)
     }
-    return { restored: restored + displaced.length, isMixed: isMixed || displaced.length > 0 }
+    if (isMixed || displaced.length > 0) renew(connection, 0)
+    return restored + displaced.length
   })
 }
