@@ -1,30 +1,35 @@
 import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
 
 /**
- * Runs the tests in two processes side by side, for most of what they do is to wait: real servers and random faults in
- * one, all else in the other. What the first one prints comes behind the other; the last line counts both.
+ * Runs the tests in two processes side by side: those that mostly start processes and wait for them in one, all else in
+ * the other, browsers last, since they mind a busy machine. What the first one prints comes behind the other; the last
+ * line counts both.
  *
  * With arguments it is mocha alone: `npm test -- build/stream.test.js -g reset`.
  */
-const LONG = [
-  'build/servers/**/*.test.js',
-  'build/faults.test.js',
-  'build/live.test.js',
-  'build/doctor*.test.js',
-]
-const ALL = 'build/**/*.test.js'
+const BESIDE =
+  /^(backup|bundlers|callbacks|copies|deploying|deploys|disk|faults|jest|project|publishers-history|store-.*|true-causes)\.test\.js$/
+const LAST = /^client-/
 
 const given = process.argv.slice(2)
 if (given.length > 0) process.exit((await mocha(given, process.stdout)).code)
 
+const files = readdirSync('build', { recursive: true })
+  .filter((file) => file.endsWith('.test.js'))
+  .sort((a, b) => Number(LAST.test(a)) - Number(LAST.test(b)) || (a < b ? -1 : 1))
+const isBeside = (file) => BESIDE.test(basename(file))
+const paths = (list) => list.map((file) => join('build', file))
 const held = []
-const parts = [mocha([ALL, ...LONG.flatMap((glob) => ['--ignore', glob])], process.stdout)]
-parts.push(mocha(LONG, { write: (text) => held.push(text) }))
-const [rest, long] = await Promise.all(parts)
+const [rest, beside] = await Promise.all([
+  mocha(paths(files.filter((file) => !isBeside(file))), process.stdout),
+  mocha(paths(files.filter(isBeside)), { write: (text) => held.push(text) }),
+])
 process.stdout.write(held.join(''))
-const [passed, failed, skipped] = [0, 1, 2].map((i) => rest.counts[i] + long.counts[i])
+const [passed, failed, skipped] = [0, 1, 2].map((i) => rest.counts[i] + beside.counts[i])
 console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`)
-process.exit(rest.code || long.code)
+process.exit(rest.code || beside.code)
 
 /** Resolves with how mocha ended, and what its last line counts. */
 function mocha(args, out) {
