@@ -30,7 +30,7 @@ class FileSignalError extends RuntimeException
  * $payload is anything that JSON can hold. Options: 'event' is its SSE event name; 'dedupe' stores one event
  * however often it is called; 'root'; 'wait' is how many milliseconds to wait for a busy store (5000).
  *
- * Throws FileSignalError. Nothing is stored then.
+ * Throws FileSignalError. Nothing is stored then, but for the code STORE_UNCERTAIN.
  */
 function file_signal($key, $payload = null, array $options = []): string
 {
@@ -119,8 +119,40 @@ function file_signal_setting(string $name): string
     return rtrim((string) getenv($name), "\r");
 }
 
-/** Returns the event's id, and whether it was stored just now. */
+/**
+ * Returns the event's id, and whether it was stored just now.
+ *
+ * Somebody may delete or replace the files while this waits for the lock. SQLite commits to them without an error then,
+ * and nobody else reads them: all is done anew.
+ */
 function file_signal_store(string $store, string $signal, array $row, $dedupe, int $wait): array
+{
+    $adrift = [];
+    for ($i = 0; $i < 3; $i++) {
+        try {
+            list($result, $committed) = file_signal_attempt($store, $signal, $row, $dedupe, $wait, $adrift);
+        } catch (FileSignalError $error) {
+            throw $adrift ? file_signal_uncertain($store) : $error;
+        }
+        if ($result) {
+            return $result;
+        }
+        if ($committed) {
+            $adrift[] = $committed;
+        }
+    }
+    throw $adrift ? file_signal_uncertain($store) : new FileSignalError('STORE_FAILED',
+        "\"$store\": its files were replaced again and again",
+        'find what touches them; nothing was stored, so signal again');
+}
+
+function file_signal_uncertain(string $store): FileSignalError
+{
+    return new FileSignalError('STORE_UNCERTAIN', "\"$store\": its files were replaced while the event was stored",
+        'stored or not is not known: signal again, with dedupe where it must not be there twice');
+}
+
+function file_signal_check_files(string $store)
 {
     foreach ([$store, "$store-wal", "$store-shm"] as $i => $file) {
         clearstatcache(true, $file);
@@ -137,33 +169,100 @@ function file_signal_store(string $store, string $signal, array $row, $dedupe, i
         throw new FileSignalError('STORE_FAILED', "\"$store-wal\" belongs to another file than stands there",
             'let file-signal clear it, in the folder of the Node app: npx file-signal stats; nothing was stored');
     }
+}
+
+/**
+ * Returns id and whether it was stored just now, or null where the files are others than those that were open; and
+ * number and time of the row that was committed to them. $adrift has those of earlier attempts.
+ *
+ * The connection ends with this function. Where side files were deleted and no other process has the store open, SQLite
+ * copies from what it has open into the store then: what others committed meanwhile may be lost with it.
+ */
+function file_signal_attempt(string $store, string $signal, array $row, $dedupe, int $wait, array $adrift): array
+{
+    file_signal_check_files($store);
     $db = null;
+    $files = null;
+    $committed = null;
     try {
+        $main = file_signal_identity($store);
         $options = [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION];
         if (defined('PDO::SQLITE_ATTR_OPEN_FLAGS')) {
             $options[constant('PDO::SQLITE_ATTR_OPEN_FLAGS')] = constant('PDO::SQLITE_OPEN_READWRITE');
         }
         $db = new PDO("sqlite:$store", null, null, $options);
         $db->exec("PRAGMA busy_timeout = $wait");
+        $mode = $db->query('PRAGMA journal_mode')->fetchColumn();
+        // What was read has opened them all. SQLite itself replaces none while a connection is open.
+        $files = file_signal_identities($store);
+        if ($files[0] !== $main || ($mode === 'wal' && in_array('', $files, true))) {
+            return [null, null];
+        }
         $boot = @file_get_contents('/proc/sys/kernel/random/boot_id');
-        if ($boot !== false && $db->query('PRAGMA journal_mode')->fetchColumn() === 'wal') {
+        if ($boot !== false && $mode === 'wal') {
             $db->exec('PRAGMA synchronous = NORMAL');
         }
         $db->exec('BEGIN IMMEDIATE');
+        if (file_signal_identities($store) !== $files) {
+            $db->exec('ROLLBACK');
+            return [null, null];
+        }
         file_signal_check_store($db, $store);
         file_signal_skip_numbers($db, trim((string) $boot));
         $epoch = file_signal_continued_epoch($db, $store, $signal);
-        $result = file_signal_insert($db, $epoch, $row, $dedupe);
+        $n = file_signal_find_adrift($db, $store, $row, $adrift);
+        list($n, $stored) = $n === null ? file_signal_insert($db, $row, $dedupe) : [$n, true];
+        if ($stored) {
+            $at = file_signal_ask($db, 'SELECT created_at FROM events WHERE id = ?', [$n])->fetchColumn();
+            $committed = [$n, $at];
+        }
         $db->exec('COMMIT');
-        return $result;
+        if (file_signal_identities($store) !== $files) {
+            return [null, $committed];
+        }
+        return [["$epoch-$n", $stored || $adrift], null];
     } catch (Exception $error) {
         // A trace may keep the connection alive, and with it the lock.
         try {
             $db === null || $db->exec('ROLLBACK');
         } catch (PDOException $none) {
         }
+        if ($error instanceof PDOException && $files !== null && file_signal_identities($store) !== $files) {
+            return [null, $committed];
+        }
         throw $error instanceof PDOException ? file_signal_fault($error, $store) : $error;
     }
+}
+
+/** Looked at, never opened: closing a descriptor of a file drops SQLite's locks on it. */
+function file_signal_identities(string $store): array
+{
+    return array_map('file_signal_identity', [$store, "$store-wal", "$store-shm"]);
+}
+
+function file_signal_identity(string $path): string
+{
+    clearstatcache(true, $path);
+    $found = @lstat($path);
+    return $found ? "{$found['dev']}:{$found['ino']}" : '';
+}
+
+/** Number of a row that an earlier attempt has committed, where it is in the store after all; else null. */
+function file_signal_find_adrift(PDO $db, string $store, array $row, array $adrift)
+{
+    foreach ($adrift as list($n, $at)) {
+        // CAST: PDO binds numbers as text.
+        if (file_signal_ask($db, 'SELECT 1 FROM events WHERE id = CAST(? AS INTEGER) AND key = ? AND payload = ?
+            AND created_at = CAST(? AS INTEGER)', [$n, $row[0], $row[2], $at])->fetchColumn()) {
+            return $n;
+        }
+        // It, or another by its number: a mailbox deletes what was delivered.
+        if (file_signal_ask($db, 'SELECT 1 FROM pruned WHERE key = ? AND n >= CAST(? AS INTEGER)',
+            [$row[0], $n])->fetchColumn()) {
+            throw file_signal_uncertain($store);
+        }
+    }
+    return null;
 }
 
 /** SQLite would replay what a killed process left of one file into another that was put in its place since. */
@@ -255,19 +354,20 @@ function file_signal_renew(PDO $db, string $own, int $above): string
     return $epoch;
 }
 
-function file_signal_insert(PDO $db, string $epoch, array $row, $dedupe): array
+/** Returns the row's number, and whether it was stored just now. */
+function file_signal_insert(PDO $db, array $row, $dedupe): array
 {
     $first = $dedupe === null ? false
         : file_signal_ask($db, 'SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', [$row[0], $dedupe])->fetchColumn();
     if ($first !== false) {
-        return ["$epoch-$first", false];
+        return [$first, false];
     }
     file_signal_ask($db, 'INSERT INTO events (key, event, payload) VALUES (?, ?, ?)', $row);
     $n = $db->lastInsertId();
     if ($dedupe !== null) {
         file_signal_ask($db, 'INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)', [$n, $row[0], $dedupe]);
     }
-    return ["$epoch-$n", true];
+    return [$n, true];
 }
 
 function file_signal_fault(PDOException $error, string $store): FileSignalError

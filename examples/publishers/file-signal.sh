@@ -6,7 +6,8 @@
 #     . ./file-signal.sh
 #     file_signal orders '{"id":7}'
 #
-# It prints the event's id. Exit codes: 0 stored, 1 failed, 2 bad input, 3 busy; then nothing is stored.
+# It prints the event's id. Exit codes: 0 stored, 1 failed, 2 bad input, 3 busy; then nothing is stored, but for the code
+# STORE_UNCERTAIN.
 # The root is the folder of the Node app's package.json: --root, or FILE_SIGNAL_ROOT. The store must exist;
 # file-signal makes it. FILE_SIGNAL_WAIT is how many milliseconds to wait for a busy store (5000).
 # What happens here and why: docs/protocol.md.
@@ -20,7 +21,13 @@ file_signal() (
   # No row number is higher; a bare number that is further ahead is a time stamp or the like.
   furthest=9007198254740991 furthest_bare=1000000000
 
+  # Condition that finds what was committed to files which others have deleted or replaced meanwhile.
+  adrift=''
   fail() { # EXIT_CODE CODE WHAT REMEDY
+    if [ -n "$adrift" ]; then
+      set -- 1 STORE_UNCERTAIN "\"$store\": its files were replaced while the event was stored" \
+        'stored or not is not known: signal again, with --dedupe where it must not be there twice'
+    fi
     printf '%s: %s; %s.\n' "$2" "$3" "$4" >&2
     exit "$1"
   }
@@ -189,8 +196,58 @@ file_signal() (
     printf %s "${listed%% *}"
   }
 
-  insert() {
+  # Sets id, and answer to 'known' or 'stored'. Somebody may delete or replace the files while sqlite3 waits for the lock.
+  # It commits to them without an error then, and nobody else reads them: all is done anew.
+  store_event() {
     known="SELECT n FROM dedupes WHERE key = $key_sql AND dedupe = $dedupe_sql"
+    for _ in 1 2 3; do
+      check_store
+      before=$(inodes)
+      if answer=$(insert | query "$store"); then
+        id=${answer##*[!0-9a-z-]}
+        case $id in
+          ?*-[1-9]*) ;;
+          *) fail 1 STORE_FAILED "\"$store\" lacks the rows that it keeps about itself" "$mend" ;;
+        esac
+        ! is_kept || return 0
+        # The second line is the time of the row.
+        time=$(printf %s "$answer" | sed -n 2p) time=${time%%[!0-9]*}
+        row="id = ${id##*-} AND key = $key_sql AND payload = $payload_sql AND created_at = ${time:-0}"
+        case $(fate) in
+          stored) return 0 ;;
+          lost) adrift="${adrift:+$adrift OR }($row)" ;;
+          *) adrift=$row && fail ;;
+        esac
+      else
+        case $answer in *locked*) refuse "$answer" ;; esac
+        [ "$before" != "$(inodes)" ] || refuse "$answer"
+      fi
+    done
+    fail 1 STORE_FAILED "\"$store\": its files were replaced again and again" \
+      'find what touches them; nothing was stored, so signal again'
+  }
+
+  inodes() {
+    ls -di "$store" "$store-wal" "$store-shm" 2>/dev/null
+  }
+
+  # SQLite removes -wal and -shm when the last program closes the store, and never replaces them while one has it open.
+  is_kept() {
+    case $before in *"$store-wal"*) [ "$before" = "$(inodes)" ] ;; *) false ;; esac
+  }
+
+  # Looks into the store that stands at the path now. A mailbox deletes what was delivered: it, or another by its number.
+  fate() {
+    # sqlite3 would make a missing one.
+    [ -f "$store" ] && query "$store" <<SQL
+SELECT CASE WHEN EXISTS ($known) OR EXISTS (SELECT 1 FROM events WHERE $row) THEN 'stored'
+  WHEN EXISTS (SELECT 1 FROM pruned WHERE key = $key_sql AND n >= ${id##*-}) THEN 'unknown' ELSE 'lost' END;
+SQL
+  }
+
+  insert() {
+    # What an earlier attempt has committed may be in the store after all.
+    again="(SELECT max(id) FROM events WHERE ${adrift:-0})"
     boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
     # Signals follow commits, so what was read before the store is never ahead of one that has lost nothing.
     newest
@@ -221,12 +278,13 @@ INSERT OR REPLACE INTO meta (name, value)
   SELECT 'strangers', substr(trim($strangers || ' $family'), -39)
   WHERE changes() > 0 AND '$family' NOT IN ('-', $own);
 INSERT INTO events (key, event, payload)
-  SELECT $key_sql, $event_sql, $payload_sql WHERE $is_whole AND NOT EXISTS ($known);
+  SELECT $key_sql, $event_sql, $payload_sql WHERE $is_whole AND NOT EXISTS ($known) AND $again IS NULL;
 SELECT CASE changes() WHEN 0 THEN 'known' ELSE 'stored' END;
+SELECT created_at FROM events WHERE id = coalesce(($known), $again, last_insert_rowid());
 INSERT INTO dedupes (n, key, dedupe)
   SELECT last_insert_rowid(), $key_sql, $dedupe_sql
   WHERE $is_whole AND $dedupe_sql IS NOT NULL AND NOT EXISTS ($known);
-SELECT epoch || '-' || coalesce(($known), last_insert_rowid()) FROM standing WHERE $is_whole;
+SELECT epoch || '-' || coalesce(($known), $again, last_insert_rowid()) FROM standing WHERE $is_whole;
 COMMIT;
 SQL
   }
@@ -286,15 +344,9 @@ SQL
   # In other locales the ranges of patterns hold more characters than they name.
   LC_ALL=C tab=$(printf '\t')
   find_paths
-  check_store
-  answer=$(insert | query "$store") || refuse "$answer"
-  id=${answer##*[!0-9a-z-]}
-  case $id in
-    ?*-[1-9]*) ;;
-    *) fail 1 STORE_FAILED "\"$store\" lacks the rows that it keeps about itself" "$mend" ;;
-  esac
+  store_event
   # The event is stored, and readers find it by themselves a moment later: no reason to fail.
-  [ "${answer%%[!a-z]*}" = known ] || wake 2>/dev/null ||
+  { [ "${answer%%[!a-z]*}" = known ] && [ -z "$adrift" ]; } || wake 2>/dev/null ||
     echo "SIGNAL_FAILED: \"$signal\" cannot be written; make it a regular file that this user may write." >&2
   printf '%s\n' "$id"
 )

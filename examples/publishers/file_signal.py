@@ -35,6 +35,8 @@ MOST_STRANGERS = 8
 MEND = 'let file-signal make them again, in the folder of the Node app: npx file-signal stats; nothing was stored'
 CLEAR = 'let file-signal clear it, in the folder of the Node app: npx file-signal stats; nothing was stored'
 POINT_ELSEWHERE = "point FILE_SIGNAL_ROOT or FILE_SIGNAL_DATABASE at the Node app's"
+# How often an event is stored anew where the store's files were replaced meanwhile.
+TRIES = 3
 BAD_INPUT = ('KEY_INVALID', 'EVENT_INVALID', 'DEDUPE_INVALID', 'PAYLOAD_INVALID', 'PAYLOAD_TOO_LARGE')
 
 
@@ -50,7 +52,8 @@ def signal(key, payload=None, event=None, dedupe=None, root=None, wait=5.0):
     """Stores one event and wakes those who wait for it. Returns its id, <epoch>-<n>.
 
     `payload` is anything that JSON can hold, `event` its SSE event name; `dedupe` stores one event however often
-    this is called; `wait` is how many seconds to wait for a busy store. Raises FileSignalError; nothing is stored then.
+    this is called; `wait` is how many seconds to wait for a busy store. Raises FileSignalError; nothing is stored
+    then, but for the code STORE_UNCERTAIN.
     """
     try:
         text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(',', ':'))
@@ -113,7 +116,102 @@ def setting(name):
 
 
 def insert(store, file, row, dedupe, wait):
-    """Returns the event's id, and whether it was stored just now."""
+    """Returns the event's id, and whether it was stored just now.
+
+    Somebody may delete or replace the files while this waits for the lock. SQLite commits to them without an error
+    then, and nobody else reads them: all is done anew.
+    """
+    adrift = []
+    for _ in range(TRIES):
+        try:
+            result, committed = attempt(store, file, row, dedupe, wait, adrift)
+        except FileSignalError as error:
+            if adrift:
+                raise uncertain(store) from error
+            raise
+        if result is not None:
+            return result
+        if committed is not None:
+            adrift.append(committed)
+    if adrift:
+        raise uncertain(store)
+    raise FileSignalError('STORE_FAILED', '"{}": its files were replaced again and again'.format(store),
+                          'find what touches them; nothing was stored, so signal again')
+
+
+def attempt(store, file, row, dedupe, wait, adrift):
+    """Returns id and whether it was stored just now, or None where the files are others than those that were open;
+    and number and time of the row that was committed to them. `adrift` has those of earlier attempts."""
+    check_files(store)
+    db, files, committed = None, None, None
+    try:
+        main = identity(store)
+        db = sqlite3.connect('file:{}?mode=rw'.format(quote(store)), uri=True, timeout=wait, isolation_level=None)
+        mode = db.execute('PRAGMA journal_mode').fetchone()[0]
+        # What was read has opened them all. SQLite itself replaces none while a connection is open.
+        files = identities(store)
+        if files[0] != main or (mode == 'wal' and None in files):
+            return None, None
+        boot = boot_id()
+        if boot is not None and mode == 'wal':
+            db.execute('PRAGMA synchronous = NORMAL')
+        db.execute('BEGIN IMMEDIATE')
+        if identities(store) != files:
+            return None, None
+        check_store(db, store)
+        skip_numbers(db, boot)
+        epoch = continued_epoch(db, store, file)
+        n, stored = find_adrift(db, store, row, adrift), True
+        if n is None:
+            n, stored = insert_row(db, row, dedupe)
+        if stored:
+            committed = n, db.execute('SELECT created_at FROM events WHERE id = ?', (n,)).fetchone()[0]
+        db.execute('COMMIT')
+        if identities(store) != files:
+            return None, committed
+        return ('{}-{}'.format(epoch, n), stored or bool(adrift)), None
+    except sqlite3.Error as error:
+        if files is not None and identities(store) != files:
+            return None, committed
+        raise fault(error, store) from error
+    finally:
+        # Where side files were deleted and no other process has the store open, SQLite copies from what it has open
+        # into the store: what others committed meanwhile may be lost with it.
+        if db is not None:
+            db.close()
+
+
+def identities(store):
+    """Looked at, never opened: closing a descriptor of a file drops SQLite's locks on it."""
+    return [identity(store + suffix) for suffix in ('', '-wal', '-shm')]
+
+
+def identity(path):
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def find_adrift(db, store, row, adrift):
+    """Number of a row that an earlier attempt has committed, where it is in the store after all."""
+    for n, created_at in adrift:
+        if db.execute('SELECT 1 FROM events WHERE id = ? AND key = ? AND payload = ? AND created_at = ?',
+                      (n, row[0], row[2], created_at)).fetchone():
+            return n
+        # It, or another by its number: a mailbox deletes what was delivered.
+        if db.execute('SELECT 1 FROM pruned WHERE key = ? AND n >= ?', (row[0], n)).fetchone():
+            raise uncertain(store)
+    return None
+
+
+def uncertain(store):
+    return FileSignalError('STORE_UNCERTAIN', '"{}": its files were replaced while the event was stored'.format(store),
+                           'stored or not is not known: signal again, with dedupe where it must not be there twice')
+
+
+def check_files(store):
     for suffix in ('', '-wal', '-shm'):
         try:
             if not stat.S_ISREG(os.lstat(store + suffix).st_mode):
@@ -125,24 +223,6 @@ def insert(store, file, row, dedupe, wait):
                                       'let file-signal make it, in the folder of the Node app: npx file-signal stats')
     if is_foreign_wal(store):
         raise FileSignalError('STORE_FAILED', '"{}-wal" belongs to another file than stands there'.format(store), CLEAR)
-    db = None
-    try:
-        db = sqlite3.connect('file:{}?mode=rw'.format(quote(store)), uri=True, timeout=wait, isolation_level=None)
-        boot = boot_id()
-        if boot is not None and db.execute('PRAGMA journal_mode').fetchone()[0] == 'wal':
-            db.execute('PRAGMA synchronous = NORMAL')
-        db.execute('BEGIN IMMEDIATE')
-        check_store(db, store)
-        skip_numbers(db, boot)
-        epoch = continued_epoch(db, store, file)
-        result = insert_row(db, epoch, row, dedupe)
-        db.execute('COMMIT')
-        return result
-    except sqlite3.Error as error:
-        raise fault(error, store) from error
-    finally:
-        if db is not None:
-            db.close()
 
 
 def is_foreign_wal(store):
@@ -209,15 +289,16 @@ def renew(db, own, above):
     return epoch
 
 
-def insert_row(db, epoch, row, dedupe):
+def insert_row(db, row, dedupe):
+    """Returns the row's number, and whether it was stored just now."""
     if dedupe is not None:
         first = db.execute('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', (row[0], dedupe)).fetchone()
         if first is not None:
-            return '{}-{}'.format(epoch, first[0]), False
+            return first[0], False
     n = db.execute('INSERT INTO events (key, event, payload) VALUES (?, ?, ?)', row).lastrowid
     if dedupe is not None:
         db.execute('INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)', (n, row[0], dedupe))
-    return '{}-{}'.format(epoch, n), True
+    return n, True
 
 
 def boot_id():

@@ -18,6 +18,8 @@ require 'sqlite3'
 module FileSignal
   APPLICATION_ID = 0x46536967
   RESERVED = %w[open error ready reset end hello].freeze
+  # How often an event is stored anew where the store's files were replaced meanwhile.
+  TRIES = 3
   BAD_INPUT = %w[KEY_INVALID EVENT_INVALID DEDUPE_INVALID PAYLOAD_INVALID PAYLOAD_TOO_LARGE].freeze
   CONTROL = /[\u0000-\u001f\u007f-\u009f]/.freeze
   HINT = /\A[ \t]*(?:([0-9a-z]{4,32})-(0|[1-9][0-9]{0,15})|([0-9]{1,16}))(?![^\s\0])/n.freeze
@@ -49,7 +51,7 @@ module FileSignal
   #
   # `payload` is anything that JSON can hold, `event` its SSE event name; `dedupe` stores one event however often
   # this is called; `wait` is how many seconds to wait for a busy store. Raises FileSignal::Error; nothing is
-  # stored then.
+  # stored then, but for the code STORE_UNCERTAIN.
   def signal(key, payload = nil, event: nil, dedupe: nil, root: nil, wait: 5)
     row = [check_name('KEY_INVALID', 'key', key), check_event(event), encode(payload)]
     dedupe = check_name('DEDUPE_INVALID', 'dedupe key', dedupe) unless dedupe.nil?
@@ -127,25 +129,100 @@ module FileSignal
   end
 
   # Returns the event's id, and whether it was stored just now.
+  #
+  # Somebody may delete or replace the files while this waits for the lock. SQLite commits to them without an error
+  # then, and nobody else reads them: all is done anew.
   def insert(store, file, row, dedupe, wait)
+    adrift = []
+    TRIES.times do
+      result, committed = attempt(store, file, row, dedupe, wait, adrift)
+      return result if result
+
+      adrift << committed if committed
+    rescue Error
+      raise if adrift.empty?
+
+      raise uncertain(store)
+    end
+    raise uncertain(store) unless adrift.empty?
+
+    raise Error.new('STORE_FAILED', "\"#{store}\": its files were replaced again and again",
+                    'find what touches them; nothing was stored, so signal again')
+  end
+
+  # Returns id and whether it was stored just now, or nil where the files are others than those that were open; and
+  # number and time of the row that was committed to them. `adrift` has those of earlier attempts.
+  def attempt(store, file, row, dedupe, wait, adrift)
     check_files(store)
+    files = committed = nil
+    main = identity(store)
     db = SQLite3::Database.new(store, readwrite: true)
     db.busy_timeout((wait * 1000).round)
+    mode = db.get_first_value('PRAGMA journal_mode')
+    # What was read has opened them all. SQLite itself replaces none while a connection is open.
+    files = identities(store)
+    return [nil, nil] if files[0] != main || (mode == 'wal' && files.include?(nil))
+
     boot = boot_id
-    db.execute('PRAGMA synchronous = NORMAL') if boot && db.get_first_value('PRAGMA journal_mode') == 'wal'
+    db.execute('PRAGMA synchronous = NORMAL') if boot && mode == 'wal'
     db.execute('BEGIN IMMEDIATE')
+    return [nil, nil] if identities(store) != files
+
     check_store(db, store)
     skip_numbers(db, boot)
     epoch = continued_epoch(db, store, file)
-    result = insert_row(db, epoch, row, dedupe)
+    n = find_adrift(db, store, row, adrift)
+    n, stored = n ? [n, true] : insert_row(db, row, dedupe)
+    committed = [n, db.get_first_value('SELECT created_at FROM events WHERE id = ?', [n])] if stored
     db.execute('COMMIT')
-    result
+    return [nil, committed] if identities(store) != files
+
+    [["#{epoch}-#{n}", stored || !adrift.empty?], nil]
   rescue SQLite3::Exception => e
+    return [nil, committed] if files && identities(store) != files
+
     raise fault(e, store)
   ensure
+    close(db)
+  end
+
+  # Where side files were deleted and no other process has the store open, SQLite copies from what it has open into
+  # the store: what others committed meanwhile may be lost with it.
+  def close(db)
     # It cannot be closed in the middle of a transaction where statements are open.
     db.rollback if db&.transaction_active?
+  rescue SQLite3::Exception
+    nil
+  ensure
     db&.close
+  end
+
+  # Looked at, never opened: closing a descriptor of a file drops SQLite's locks on it.
+  def identities(store)
+    ['', '-wal', '-shm'].map { |suffix| identity("#{store}#{suffix}") }
+  end
+
+  def identity(path)
+    found = File.lstat(path)
+    [found.dev, found.ino]
+  rescue SystemCallError
+    nil
+  end
+
+  # Number of a row that an earlier attempt has committed, where it is in the store after all.
+  def find_adrift(db, store, row, adrift)
+    adrift.each do |n, created_at|
+      same = 'SELECT 1 FROM events WHERE id = ? AND key = ? AND payload = ? AND created_at = ?'
+      return n if db.get_first_value(same, [n, row[0], row[2], created_at])
+      # It, or another by its number: a mailbox deletes what was delivered.
+      raise uncertain(store) if db.get_first_value('SELECT 1 FROM pruned WHERE key = ? AND n >= ?', [row[0], n])
+    end
+    nil
+  end
+
+  def uncertain(store)
+    Error.new('STORE_UNCERTAIN', "\"#{store}\": its files were replaced while the event was stored",
+              'stored or not is not known: signal again, with dedupe where it must not be there twice')
   end
 
   def check_files(store)
@@ -230,14 +307,15 @@ module FileSignal
     epoch
   end
 
-  def insert_row(db, epoch, row, dedupe)
+  # Returns the row's number, and whether it was stored just now.
+  def insert_row(db, row, dedupe)
     first = dedupe && db.get_first_value('SELECT n FROM dedupes WHERE key = ? AND dedupe = ?', [row[0], dedupe])
-    return ["#{epoch}-#{first}", false] if first
+    return [first, false] if first
 
     db.execute('INSERT INTO events (key, event, payload) VALUES (?, ?, ?)', row)
     n = db.last_insert_row_id
     db.execute('INSERT INTO dedupes (n, key, dedupe) VALUES (?, ?, ?)', [n, row[0], dedupe]) if dedupe
-    ["#{epoch}-#{n}", true]
+    [n, true]
   end
 
   # Names this run of the machine; nil where the system has no such thing.
