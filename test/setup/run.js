@@ -10,7 +10,7 @@ import { basename, join } from 'node:path'
  * With arguments it is mocha alone: `npm test -- build/stream.test.js -g reset`.
  */
 const BESIDE =
-  /^(backup|bundlers|callbacks|copies|deploying|deploys|disk|faults|jest|project|publishers-history|store-.*|true-causes)\.test\.js$/
+  /^(backup|bundlers|callbacks|copies|deploying|deploys|disk|faults|jest|project|publishers-files|publishers-history|store-.*|true-causes)\.test\.js$/
 const LAST = /^client-/
 
 const given = process.argv.slice(2)

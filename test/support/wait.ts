@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function until<T>(
   condition: () => T | Promise<T>,
   what: string,
-  ms = 5000,
+  ms = 15_000,
 ): Promise<Exclude<T, null | undefined | false | 0 | ''>> {
   const deadline = performance.now() + ms
   for (;;) {
