@@ -168,7 +168,9 @@ describe('an event on its way from one process to a browser of another', functio
     await keepAll.stats()
     await keepAll.close()
     const writers = upTo(4).map((i) => publisher(5000, { from: i * 5000, oneByOne: true }))
-    for (const writer of writers) expect((await writer.ended).stderr).to.equal('')
+    // Four that never pause may keep SQLite from beginning its -wal anew, and are told so.
+    const told = /^.*(STORE_TOO_LARGE|trace-warnings).*\n/gm
+    for (const writer of writers) expect((await writer.ended).stderr.replace(told, '')).to.equal('')
     const { url } = await web({
       stream: { replay: 'all' },
       options: { root, retention: { maxPerKey: false } },
